@@ -1,0 +1,148 @@
+// Load for a server that speaks proto/counter.proto. perfkit drives it; by hand:
+//
+//   k6 run -e ADDRESS=127.0.0.1:50055 -e VUS=20 -e DURATION_S=5 k6/counter.js
+//
+// What can be set with -e (default):
+//   ADDRESS                host:port, or several with commas between them: all are loaded at once (127.0.0.1:50055)
+//   VUS                    virtual users an address; each holds one connection (10)
+//   RATE                   calls a second an address by constant-arrival-rate, from at most VUS users (unset: closed loop)
+//   WARMUP_S, DURATION_S   the measured window opens after the warm-up and is open this long (1, 5)
+//   CONNECT_PER_ITERATION  1 connects and closes in every iteration, as the original study did (0)
+//   TIMEOUT_S              how long a call may take (10)
+//   PERCENTILES            which latency percentiles are wanted (50,90,95,99,99.9)
+//   SUMMARY                a file for the result as JSON (unset: a short table on stdout)
+//
+// A call belongs to the phase in which it starts: warmup, measure or cooldown, a VU tag that turns with the clock.
+// Nobody restarts when the window opens, and calls that run when it ends may end in peace.
+// setup() logs "perfkit window FROM UNTIL", in ms since the epoch.
+import grpc from 'k6/net/grpc';
+import exec from 'k6/execution';
+import { sleep } from 'k6';
+import { Counter } from 'k6/metrics';
+
+const setting = (name, otherwise) => (__ENV[name] === undefined || __ENV[name] === '' ? otherwise : __ENV[name]);
+
+const ADDRESSES = setting('ADDRESS', '127.0.0.1:50055').split(',');
+const VUS = Number(setting('VUS', 10));
+const RATE = Number(setting('RATE', 0));
+const WARMUP_MS = Number(setting('WARMUP_S', 1)) * 1000;
+const DURATION_MS = Number(setting('DURATION_S', 5)) * 1000;
+const CONNECT_PER_ITERATION = setting('CONNECT_PER_ITERATION', '0') === '1';
+const TIMEOUT_S = Number(setting('TIMEOUT_S', 10));
+const PERCENTILES = setting('PERCENTILES', '50,90,95,99,99.9').split(',');
+const SUMMARY = setting('SUMMARY', '');
+
+const METHOD = 'counter.incrementCounter/increment';
+const REQUEST = { value: 1 };
+// The reply's text is not decoded: what was applied is proven by the server's final count.
+const PARAMS = { timeout: `${TIMEOUT_S}s`, discardResponseMessage: true };
+const PAUSE_S = 1; // after a refused or lost connection: a dead server must not look fast
+const FAILURES = ['connect', ...Array.from({ length: 16 }, (_, i) => String(i + 1))];
+
+const sent = new Counter('sent');
+const acknowledged = new Counter('acknowledged');
+const failed = new Counter('failed');
+const connected = new Counter('connected');
+
+const client = new grpc.Client();
+client.load([import.meta.resolve('../proto')], 'counter.proto');
+
+const scenarios = {};
+const thresholds = {}; // empty ones: the way to have a submetric in the summary
+ADDRESSES.forEach((address, i) => {
+  const name = `server${i}`;
+  const model = RATE
+    ? { executor: 'constant-arrival-rate', rate: RATE, preAllocatedVUs: VUS, maxVUs: VUS }
+    : { executor: 'constant-vus', vus: VUS };
+  scenarios[name] = {
+    ...model,
+    env: { SERVER: address },
+    duration: `${WARMUP_MS + DURATION_MS}ms`,
+    gracefulStop: `${TIMEOUT_S + 2}s`,
+  };
+  const whole = `scenario:${name}`;
+  const measured = `${whole},phase:measure`;
+  [
+    `grpc_req_duration{${measured},status:0}`,
+    ...['iteration_duration', 'data_sent', 'data_received', 'connected'].map((metric) => `${metric}{${measured}}`),
+    `dropped_iterations{${whole}}`,
+    ...[whole, measured].flatMap((tags) => [
+      `sent{${tags}}`,
+      `acknowledged{${tags}}`,
+      ...FAILURES.map((status) => `failed{${tags},status:${status}}`),
+    ]),
+  ].forEach((key) => {
+    thresholds[key] = [];
+  });
+});
+
+export const options = {
+  scenarios,
+  thresholds,
+  summaryTrendStats: ['count', 'avg', 'min', 'med', 'max', ...PERCENTILES.map((p) => `p(${p})`)],
+  systemTags: ['scenario', 'status'],
+};
+
+export function setup() {
+  const from = Date.now() + WARMUP_MS;
+  console.log(`perfkit window ${from} ${from + DURATION_MS}`);
+  return { from, until: from + DURATION_MS };
+}
+
+let phase = '';
+let open = false;
+
+function turnPhase(from, until) {
+  const now = Date.now();
+  const next = now < from ? 'warmup' : now < until ? 'measure' : 'cooldown';
+  if (next !== phase) {
+    phase = next;
+    exec.vu.metrics.tags.phase = phase;
+  }
+}
+
+function connect() {
+  try {
+    client.connect(__ENV.SERVER, { plaintext: true, timeout: `${TIMEOUT_S}s` });
+    connected.add(1);
+    open = true;
+  } catch (_) {
+    failed.add(1, { status: 'connect' });
+    sleep(PAUSE_S);
+  }
+  return open;
+}
+
+export default function ({ from, until }) {
+  turnPhase(from, until);
+  if (!open && !connect()) return;
+  sent.add(1);
+  const { status } = client.invoke(METHOD, REQUEST, PARAMS);
+  if (status === grpc.StatusOK) {
+    acknowledged.add(1);
+  } else {
+    failed.add(1, { status: String(status) });
+    if (status === grpc.StatusUnavailable) sleep(PAUSE_S);
+  }
+  if (CONNECT_PER_ITERATION) {
+    client.close();
+    open = false;
+  }
+}
+
+export function handleSummary(data) {
+  if (SUMMARY) return { [SUMMARY]: JSON.stringify(data) };
+  const lines = ADDRESSES.flatMap((address, i) => {
+    const tags = `scenario:server${i},phase:measure`;
+    const count = (key) => (data.metrics[key] ? data.metrics[key].values.count : 0);
+    const calls = count(`acknowledged{${tags}}`);
+    const failures = FAILURES.map((status) => [status, count(`failed{${tags},status:${status}}`)]).filter(([, n]) => n);
+    const latency = data.metrics[`grpc_req_duration{${tags},status:0}`].values;
+    return [
+      `${address}: ${calls} calls acknowledged in ${DURATION_MS / 1000} s, ${((calls * 1000) / DURATION_MS).toFixed(1)}/s`,
+      calls ? `  latency in ms: ${['avg', 'med', 'p(95)', 'max'].filter((stat) => stat in latency).map((stat) => `${stat} ${latency[stat].toFixed(3)}`).join(', ')}` : '',
+      ...failures.map(([status, n]) => `  failed with ${status === 'connect' ? 'no connection' : `status ${status}`}: ${n}`),
+    ].filter((line) => line);
+  });
+  return { stdout: `${lines.join('\n')}\n` };
+}

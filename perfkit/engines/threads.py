@@ -1,0 +1,121 @@
+"""Engine `threads`: grpcio's sync server, with an executor that is nothing but threads and one queue.
+
+The executor is where it differs from the textbook (`ThreadPoolExecutor`): grpcio never looks at the Future it gets
+for a call, so none is made. That leans on these internals of grpcio (tests/test_engines_threads.py holds them to it):
+`grpc.server` takes any object with `submit`; of what `submit` returns, it calls `add_done_callback` only; the
+callback only lowers the number behind `maximum_concurrent_rpcs`, which is not used here; what it submits handles
+its own exceptions; and stopping waits for running calls by their state, not by a Future.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from perfkit._proto import counter_pb2, counter_pb2_grpc
+from perfkit.counters import Counter
+from perfkit.errors import CallDropped, CounterClosed, CounterError, CountOverflow, NegativeValue, ServerError
+
+SERVICE = counter_pb2.DESCRIPTOR.services_by_name["incrementCounter"].full_name
+
+STATUS_OF: dict[type[CounterError], grpc.StatusCode] = {
+    NegativeValue: grpc.StatusCode.INVALID_ARGUMENT,
+    CountOverflow: grpc.StatusCode.OUT_OF_RANGE,
+    CallDropped: grpc.StatusCode.CANCELLED,
+    CounterClosed: grpc.StatusCode.UNAVAILABLE,
+}
+
+_log = logging.getLogger(__name__)
+
+
+class _Submitted:
+    """Stands for every submitted call: what grpcio wants to do at its end may as well be done at once."""
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        callback(self)
+
+
+class BareExecutor:
+    """Threads and one queue."""
+
+    def __init__(self, workers: int) -> None:
+        self._calls: SimpleQueue[tuple[Callable[..., object], tuple[object, ...]] | None] = SimpleQueue()
+        self._submitted = _Submitted()
+        self._threads = [threading.Thread(target=self._work, name=f"worker {i}", daemon=True) for i in range(workers)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, function: Callable[..., object], *arguments: object) -> _Submitted:
+        """Run `function(*arguments)` on the next free thread."""
+        self._calls.put((function, arguments))
+        return self._submitted
+
+    def shutdown(self) -> None:
+        """End the threads once everything submitted before has run."""
+        for _ in self._threads:
+            self._calls.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        while call := self._calls.get():
+            function, arguments = call
+            try:
+                function(*arguments)
+            except BaseException:  # a worker lost is capacity lost, silently
+                _log.exception("a call ended in an unexpected exception")
+
+
+class _Servicer(counter_pb2_grpc.incrementCounterServicer):
+    """gRPC on one side, a Counter on the other; which pattern it is stays unknown here."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._increment = counter.increment
+
+    def increment(self, request: counter_pb2.incrementBy, context: grpc.ServicerContext) -> counter_pb2.status:
+        try:
+            # The deadline is asked for beside is_active(), which lags behind it by the way through the event queue.
+            count = self._increment(request.value, lambda: context.time_remaining() > 0 and context.is_active())
+        except CounterError as error:
+            context.abort(STATUS_OF[type(error)], str(error))
+        return counter_pb2.status(message=f"Incremented value is {count}", count=count)
+
+
+class ThreadsEngine:
+    """A server that runs from its construction until `stop`."""
+
+    def __init__(self, counter: Counter, host: str, port: int, workers: int) -> None:
+        self._executor = BareExecutor(workers)
+        # SO_REUSEPORT, grpcio's default, would let two servers share a port without a word.
+        self._server = grpc.server(self._executor, options=[("grpc.so_reuseport", 0)])  # type: ignore[arg-type]
+        self._health = add_services(self._server, _Servicer(counter))
+        try:
+            self.address = f"{host}:{self._server.add_insecure_port(f'{host}:{port}')}"
+        except RuntimeError as error:
+            self._executor.shutdown()
+            raise ServerError(
+                f"can't listen on {host}:{port}: the port is taken or the host is not this machine's; "
+                "name another with --port or --host, or take --port 0 for a free one"
+            ) from error
+        self._server.start()
+
+    def stop(self, grace_s: float) -> None:  # noqa: D102
+        self._health.enter_graceful_shutdown()
+        self._server.stop(grace_s).wait()
+        self._executor.shutdown()
+
+
+def add_services(server: grpc.Server, servicer: counter_pb2_grpc.incrementCounterServicer) -> health.HealthServicer:
+    """Add the counter, standard health and reflection to a server."""
+    counter_pb2_grpc.add_incrementCounterServicer_to_server(servicer, server)
+    health_servicer = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    for service in ("", SERVICE):
+        health_servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
+    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    return health_servicer

@@ -1,0 +1,56 @@
+"""Everything that perfkit raises on purpose.
+
+PerfkitError
+├── PlanError        what was asked for makes no experiment: nothing was started
+├── ServerError      a server did not start, died, hung or could not take its port
+├── LoadError        k6 is missing or refused, or its load broke: never a number
+├── StoreError       a run folder that can't be read, written or continued
+└── CounterError     a call that a counter did not apply
+    ├── NegativeValue
+    ├── CountOverflow
+    ├── CallDropped
+    └── CounterClosed
+"""
+
+
+class PerfkitError(Exception):
+    """The message names the value seen and the next step."""
+
+
+class PlanError(PerfkitError):
+    """What was asked for makes no experiment; nothing was started."""
+
+
+class ServerError(PerfkitError):
+    """A server did not start, died, hung or could not take its port."""
+
+
+class LoadError(PerfkitError):
+    """k6 is missing or refused, or the load broke."""
+
+
+class StoreError(PerfkitError):
+    """A run folder can't be read, written or continued."""
+
+
+class CounterError(PerfkitError):
+    """A call that a counter did not apply; the count is unchanged."""
+
+
+class NegativeValue(CounterError):
+    """Only the wire contract's words are wanted here."""
+
+    def __init__(self) -> None:
+        super().__init__("Value cannot be negative")
+
+
+class CountOverflow(CounterError):
+    """The count would leave 64 bits."""
+
+
+class CallDropped(CounterError):
+    """The caller was gone, by cancellation or deadline, before the call could be applied."""
+
+
+class CounterClosed(CounterError):
+    """The counter was closed before the call could be applied."""

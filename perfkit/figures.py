@@ -1,0 +1,236 @@
+"""A table of trials → matplotlib figures: every trial a dot, the mean over blocks with its 95 % interval."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
+from pathlib import Path
+from textwrap import fill
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from IPython.display import Image
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullLocator, StrMethodFormatter
+
+from perfkit import report, statistics
+from perfkit.results import GENERATOR_LIMIT
+
+DPI = 150
+
+STYLES = (("#0072B2", "o", "-"), ("#D55E00", "s", "--"), ("#009E73", "^", "-."), ("#CC79A7", "D", ":"))
+"""Colour (Okabe and Ito's, told apart by the colour-blind), marker and line of each arm: any one of them is enough."""
+
+DODGE = 0.05
+"""How far neighbouring arms stand apart on the axis of VUs, as a part of their value, so that bars don't overlap."""
+
+TAIL = ("50", "90", "99", "99.9", "99.99")
+"""Percentiles that the distribution's axis names."""
+
+_log = logging.getLogger(__name__)
+
+ERROR_BARS = "dots: one trial each; line and bars: mean over blocks with its 95 % interval (t)"
+
+
+def throughput(table: pd.DataFrame) -> Figure:
+    """Acknowledged calls per second against VUs, with the answer as its title."""
+    figure, axes = _figure(report.headline(table))
+    _against_vus(axes, table, "throughput_rps")
+    _label(axes, "throughput (acknowledged calls per second)", ERROR_BARS + _hollow(table))
+    return figure
+
+
+def latency(table: pd.DataFrame) -> Figure:
+    """Median, 95th and 99th percentile of latency against VUs, on a logarithmic axis."""
+    figure, panels = _figure("Latency of acknowledged calls, by percentile", panels=3)
+    for axes, (metric, name) in zip(panels, {"p50_ms": "p50", "p95_ms": "p95", "p99_ms": "p99"}.items(), strict=True):
+        axes.set_yscale("log")
+        _against_vus(axes, table, metric, logarithmic=True)
+        axes.set_title(name)
+        _label(axes, "latency (ms)" if axes is panels[0] else "", legend=axes is panels[0])
+    note = ERROR_BARS.replace("mean", "geometric mean") + "; a percentile with too few calls is left out"
+    figure.supxlabel(fill(note + _hollow(table), 140), fontsize=8, color="dimgray")
+    return figure
+
+
+def latency_distribution(table: pd.DataFrame) -> Figure:
+    """Latency against percentile at the highest level, the tail stretched as HDR histograms show it."""
+    vus = int(table["vus"].max())
+    figure, axes = _figure(f"Latency distribution at {vus} VUs")
+    axes.set_yscale("log")
+    level = table[table["valid"] & (table["vus"] == vus)]
+    for (arm, name), (colour, _, line) in zip(report.labels(table).items(), STYLES * len(table), strict=False):
+        curves = [trial for trial in level.loc[level["arm"] == arm, "percentiles_ms"] if trial]
+        for curve in curves:
+            axes.plot(*_hdr(curve), color=colour, linewidth=0.6, alpha=0.4, linestyle=line)
+        if curves:
+            # Only where every block has the percentile: a mean over fewer would jump.
+            shared = [p for p in curves[0] if all(p in curve for curve in curves)]
+            middle = {p: float(np.exp(np.mean([np.log(curve[p]) for curve in curves]))) for p in shared}
+            axes.plot(*_hdr(middle), color=colour, linewidth=2.2, linestyle=line, label=name)
+    axes.xaxis.set_major_locator(FixedLocator([_nines(float(p)) for p in TAIL]))
+    axes.xaxis.set_major_formatter(FixedFormatter([f"{p} %" for p in TAIL]))
+    axes.set_xlabel("part of the calls that were at least this fast")
+    _label(axes, "latency (ms)", "thin: one block each; thick: geometric mean over blocks", vus_axis=False)
+    return figure
+
+
+def cpu_per_call(table: pd.DataFrame) -> Figure:
+    """CPU time of the server per acknowledged call against VUs."""
+    figure, axes = _figure(report.headline(table, "cpu_per_call_us"))
+    _against_vus(axes, table, "cpu_per_call_us", hollow=False)
+    _label(axes, "server CPU per call (µs)", ERROR_BARS)
+    return figure
+
+
+def ratios(table: pd.DataFrame) -> Figure:
+    """Each level's ratio to the baseline, for throughput and CPU per call."""
+    against = statistics.baseline(table)
+    names = report.labels(table)
+    figure, panels = _figure(f"How many times {names[against]}'s: each level, and all together", panels=2)
+    for axes, metric in zip(panels, ("throughput_rps", "cpu_per_call_us"), strict=True):
+        rows: list[str] = []
+        for (arm, name), (colour, marker, _) in zip(names.items(), STYLES * len(names), strict=False):
+            if arm == against:
+                continue
+            each = statistics.ratios(table, metric, arm, against)
+            together = statistics.ratio(table, metric, arm, against, statistics.usable_levels(table, metric))
+            for one in [*each, *([together] if together and len(each) > 1 else [])]:
+                is_all = one is together
+                rows.append(f"{name}, all together" if is_all else f"{name}, {one.levels[0]} VUs")
+                bar = None if one.low is None or one.high is None else [[one.ratio - one.low], [one.high - one.ratio]]
+                axes.errorbar(
+                    one.ratio, len(rows) - 1, xerr=bar, color=colour, marker="D" if is_all else marker,
+                    markersize=9 if is_all else 6, capsize=4, linestyle="none",
+                )  # fmt: skip
+        axes.axvline(1, color="dimgray", linewidth=1)
+        axes.set_yticks(range(len(rows)), rows)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.set_xlabel(f"{report.WORDS[metric][0]}, times {names[against]}'s")
+        axes.grid(axis="x", alpha=0.3)
+        if not rows:
+            axes.text(0.5, 0.5, "nothing to compare", transform=axes.transAxes, ha="center")
+    figure.supxlabel("bars: 95 % interval over blocks (t, on logarithms)", fontsize=8, color="dimgray")
+    return figure
+
+
+def instrument(table: pd.DataFrame) -> Figure:
+    """What the load really was: calls in flight, and how busy k6 and the server were."""
+    figure, panels = _figure("Was the server loaded, and was it the server that was measured?", panels=3)
+    panels[0].set_yscale("log")
+    _against_vus(panels[0], table, "in_flight", logarithmic=True, hollow=False)
+    levels = sorted(table["vus"].unique())
+    panels[0].plot(levels, levels, color="dimgray", linewidth=1, zorder=0, label="= VUs")
+    _label(panels[0], "calls in flight (Little's law)")
+    _against_vus(panels[1], table, "k6_busy", hollow=False)
+    panels[1].axhline(GENERATOR_LIMIT, color="dimgray", linewidth=1, label=f"limit, {GENERATOR_LIMIT:g}")
+    _label(panels[1], "part of its cores that k6 used")
+    _against_vus(panels[2], table, "server_cores", hollow=False)
+    _label(panels[2], "cores that the server used")
+    for axes in panels[1:]:
+        axes.set_ylim(bottom=0)
+    figure.supxlabel(ERROR_BARS, fontsize=8, color="dimgray")
+    return figure
+
+
+ALL: dict[str, Callable[[pd.DataFrame], Figure]] = {
+    "throughput": throughput,
+    "latency": latency,
+    "latency-distribution": latency_distribution,
+    "cpu-per-call": cpu_per_call,
+    "ratios": ratios,
+    "instrument": instrument,
+}
+"""name of the file in the run folder → the figure"""
+
+
+def draw(name: str, table: pd.DataFrame) -> Image:
+    """Draw one of ALL, write it to the run folder as PNG and SVG, and return it for a notebook to show."""
+    figure = ALL[name](table)
+    folder = Path(table.attrs["run"]) / "figures"
+    png = BytesIO()
+    figure.savefig(png, dpi=DPI)
+    try:
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.png").write_bytes(png.getvalue())
+        with mpl.rc_context({"svg.hashsalt": name}):  # the same data, the same bytes
+            figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    except OSError as error:  # a stored run may be somebody else's: what it shows matters more
+        _log.warning("figure %s is shown only, %s can't be written: %s", name, folder, error.strerror)
+    return Image(data=png.getvalue(), width=int(figure.get_figwidth() * 100), alt=figure.get_suptitle())
+
+
+def _figure(title: str, panels: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure that is drawn without pyplot, which would keep it alive and show it twice in a notebook."""
+    figure = Figure(figsize=(8 if panels == 1 else 12, 4.8), layout="constrained")
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    figure.suptitle(fill(title, 85 if panels == 1 else 120), fontsize=11)
+    return figure, list(axes)
+
+
+def _against_vus(
+    axes: Axes, table: pd.DataFrame, metric: str, *, logarithmic: bool = False, hollow: bool = True
+) -> None:
+    levels = sorted(int(vus) for vus in table["vus"].unique())
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator(levels))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    for (name, trials, style), shift in zip(_arms(table), _shifts(table), strict=True):
+        colour, marker, line = style
+        known = trials[trials[metric].notna()]
+        limited = known["flags"].str.contains("generator limited") & hollow
+        for some, face in ((known[~limited], colour), (known[limited], "none")):
+            axes.plot(
+                some["vus"] * shift, some[metric].astype(float), marker, markerfacecolor=face, markeredgecolor=colour,
+                markersize=4, alpha=0.45, linestyle="none", label=f"_{name} trials",
+            )  # fmt: skip
+        means = {
+            int(vus): statistics.mean(level, logarithmic=logarithmic) for vus, level in known.groupby("vus")[metric]
+        }
+        middles = [one.estimate for one in means.values()]
+        # Where one block gives no interval there is a bar of no length.
+        below = [one.estimate - (one.estimate if one.low is None else one.low) for one in means.values()]
+        above = [(one.estimate if one.high is None else one.high) - one.estimate for one in means.values()]
+        axes.errorbar(
+            [vus * shift for vus in means], middles, yerr=[below, above], color=colour, marker=marker, linestyle=line,
+            markersize=7, capsize=4, linewidth=1.8, label=name,
+        )  # fmt: skip
+
+
+def _arms(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, tuple[str, str, str]]]:
+    valid = table[table["valid"]]
+    for number, (arm, name) in enumerate(report.labels(table).items()):
+        yield name, valid[valid["arm"] == arm], STYLES[number % len(STYLES)]
+
+
+def _shifts(table: pd.DataFrame) -> Sequence[float]:
+    count = table["arm"].nunique()
+    return [1 + DODGE * (number - (count - 1) / 2) for number in range(count)]
+
+
+def _label(axes: Axes, y: str, note: str = "", *, legend: bool = True, vus_axis: bool = True) -> None:
+    axes.set_ylabel(y)
+    if vus_axis:
+        axes.set_xlabel("virtual users (VUs)")
+    axes.grid(alpha=0.3)
+    if legend and axes.get_legend_handles_labels()[1]:
+        axes.legend(frameon=False)
+    if note and axes.figure:
+        axes.figure.supxlabel(fill(note, 110), fontsize=8, color="dimgray")  # type: ignore[union-attr]
+
+
+def _hollow(table: pd.DataFrame) -> str:
+    limited = table["flags"].str.contains("generator limited").any()
+    return "; hollow: k6 was the limit, not the server" if limited else ""
+
+
+def _hdr(percentiles_ms: dict[str, float]) -> tuple[list[float], list[float]]:
+    return [_nines(float(p)) for p in percentiles_ms], list(percentiles_ms.values())
+
+
+def _nines(percentile: float) -> float:
+    """90 → 1, 99 → 2, 99.9 → 3."""
+    return float(-np.log10(1 - percentile / 100))

@@ -1,0 +1,63 @@
+"""Notebooks as programs: their parameters, and how papermill executes them for the command line."""
+
+import ast
+import difflib
+import inspect
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import papermill
+from papermill.exceptions import PapermillExecutionError
+
+from perfkit.errors import PerfkitError, PlanError
+from perfkit.experiment import sweep
+
+FOLDER = Path(__file__).parent.parent / "notebooks"
+
+INJECTED = "# Parameters\n"
+"""How papermill begins the cell that it puts behind the one tagged `parameters`."""
+
+
+def parameters(name: str) -> dict[str, str]:
+    """Return parameter → what it means, as the notebook's parameters cell has it."""
+    return {parameter: told["help"] for parameter, told in papermill.inspect_notebook(str(FOLDER / name)).items()}
+
+
+def check_parameters(cells: Sequence[str]) -> None:
+    """Refuse injected parameters that the sweep does not have; `cells` are the sources run so far, IPython's `In`.
+
+    papermill only warns of a misspelt name and runs on with the default.
+    """
+    known = list(inspect.signature(sweep).parameters)
+    for cell in cells:
+        if cell.startswith(INJECTED):
+            for statement in ast.parse(cell).body:
+                for target in getattr(statement, "targets", []):
+                    _refuse_unknown(target.id, known)
+
+
+def _refuse_unknown(name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        meant = f"did you mean {near[0]!r}? " if near else ""
+        raise PlanError(f"parameter {name!r} is unknown; {meant}The parameters are: {', '.join(known)}")
+
+
+def execute(name: str, given: Mapping[str, Any], output: Path) -> None:
+    """Execute a notebook on this environment's kernel, its output streams shown live; a PerfkitError if a cell fails.
+
+    `output` gets the executed notebook in either case.
+    """
+    # A kernel of the same name that the user has elsewhere must not stand in for this environment's.
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    os.environ.pop("JUPYTER_PATH", None)
+    try:
+        papermill.execute_notebook(
+            str(FOLDER / name), str(output), dict(given), kernel_name="python3", progress_bar=False,
+            stdout_file=sys.stdout, stderr_file=sys.stderr,
+        )  # fmt: skip
+    except PapermillExecutionError as error:
+        raise PerfkitError(f"{error.ename}: {error.evalue}; the notebook as far as it came is {output}") from error
