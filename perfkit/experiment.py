@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from perfkit import environment, runner, store
 from perfkit import k6 as load_generator
-from perfkit.plan import Plan, plan_sweep
+from perfkit.plan import plan_sweep
 
 _log = logging.getLogger(__name__)
 

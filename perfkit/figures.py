@@ -35,7 +35,7 @@ ERROR_BARS = "dots: one trial each; line and bars: mean over blocks with its 95 
 
 def throughput(table: pd.DataFrame) -> Figure:
     """Acknowledged calls per second against VUs, with the answer as its title."""
-    figure, axes = _figure(report.headline(table))
+    figure, (axes,) = _figure(report.headline(table))
     _against_vus(axes, table, "throughput_rps")
     _label(axes, "throughput (acknowledged calls per second)", ERROR_BARS + _hollow(table))
     return figure
@@ -57,7 +57,7 @@ def latency(table: pd.DataFrame) -> Figure:
 def latency_distribution(table: pd.DataFrame) -> Figure:
     """Latency against percentile at the highest level, the tail stretched as HDR histograms show it."""
     vus = int(table["vus"].max())
-    figure, axes = _figure(f"Latency distribution at {vus} VUs")
+    figure, (axes,) = _figure(f"Latency distribution at {vus} VUs")
     axes.set_yscale("log")
     level = table[table["valid"] & (table["vus"] == vus)]
     for (arm, name), (colour, _, line) in zip(report.labels(table).items(), STYLES * len(table), strict=False):
@@ -78,7 +78,7 @@ def latency_distribution(table: pd.DataFrame) -> Figure:
 
 def cpu_per_call(table: pd.DataFrame) -> Figure:
     """CPU time of the server per acknowledged call against VUs."""
-    figure, axes = _figure(report.headline(table, "cpu_per_call_us"))
+    figure, (axes,) = _figure(report.headline(table, "cpu_per_call_us"))
     _against_vus(axes, table, "cpu_per_call_us", hollow=False)
     _label(axes, "server CPU per call (µs)", ERROR_BARS)
     return figure
@@ -95,9 +95,10 @@ def ratios(table: pd.DataFrame) -> Figure:
             if arm == against:
                 continue
             each = statistics.ratios(table, metric, arm, against)
-            together = statistics.ratio(table, metric, arm, against, statistics.usable_levels(table, metric))
-            for one in [*each, *([together] if together and len(each) > 1 else [])]:
-                is_all = one is together
+            levels = statistics.usable_levels(table, metric)
+            together = [statistics.ratio(table, metric, arm, against, levels)] if len(levels) > 1 else []
+            for one in [*each, *together]:
+                is_all = one in together
                 rows.append(f"{name}, all together" if is_all else f"{name}, {one.levels[0]} VUs")
                 bar = None if one.low is None or one.high is None else [[one.ratio - one.low], [one.high - one.ratio]]
                 axes.errorbar(
@@ -158,7 +159,9 @@ def draw(name: str, table: pd.DataFrame) -> Image:
             figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
     except OSError as error:  # a stored run may be somebody else's: what it shows matters more
         _log.warning("figure %s is shown only, %s can't be written: %s", name, folder, error.strerror)
-    return Image(data=png.getvalue(), width=int(figure.get_figwidth() * 100), alt=figure.get_suptitle())
+    return Image(  # type: ignore[no-untyped-call]
+        data=png.getvalue(), width=int(figure.get_figwidth() * 100), alt=figure.get_suptitle()
+    )
 
 
 def _figure(title: str, panels: int = 1) -> tuple[Figure, list[Axes]]:
@@ -188,7 +191,9 @@ def _against_vus(
                 markersize=4, alpha=0.45, linestyle="none", label=f"_{name} trials",
             )  # fmt: skip
         means = {
-            int(vus): statistics.mean(level, logarithmic=logarithmic) for vus, level in known.groupby("vus")[metric]
+            vus: statistics.mean(known.loc[known["vus"] == vus, metric].tolist(), logarithmic=logarithmic)
+            for vus in levels
+            if (known["vus"] == vus).any()
         }
         middles = [one.estimate for one in means.values()]
         # Where one block gives no interval there is a bar of no length.
@@ -219,7 +224,7 @@ def _label(axes: Axes, y: str, note: str = "", *, legend: bool = True, vus_axis:
     if legend and axes.get_legend_handles_labels()[1]:
         axes.legend(frameon=False)
     if note and axes.figure:
-        axes.figure.supxlabel(fill(note, 110), fontsize=8, color="dimgray")  # type: ignore[union-attr]
+        axes.figure.supxlabel(fill(note, 110), fontsize=8, color="dimgray")
 
 
 def _hollow(table: pd.DataFrame) -> str:

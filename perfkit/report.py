@@ -10,6 +10,8 @@ from perfkit.plan import PATTERNS
 from perfkit.results import INVALIDATING
 from perfkit.statistics import Ratio
 
+ABSENT = "-"
+
 BUSY_LOAD = 0.5
 """Runnable processes a core, before the run began, from which on the machine was not idle."""
 
@@ -65,7 +67,7 @@ def study_tables(table: pd.DataFrame) -> Markdown:
 def _amount(column: str) -> Callable[[pd.DataFrame], str]:
     def cell(trials: pd.DataFrame) -> str:
         amount = trials[column].mean()
-        return f"{_bytes(amount)} ({_bytes(amount / trials['duration_s'].iloc[0])}/s)" if len(trials) else "–"
+        return f"{_bytes(amount)} ({_bytes(amount / trials['duration_s'].iloc[0])}/s)" if len(trials) else ABSENT
 
     return cell
 
@@ -87,7 +89,7 @@ def _durations(prefix: str, percentile: str) -> Callable[[pd.DataFrame], str]:
 
 def _iterations(trials: pd.DataFrame) -> str:
     count = trials["iterations"].mean()
-    return f"{count:,.0f} ({count / trials['duration_s'].iloc[0]:,.1f}/s)" if len(trials) else "–"
+    return f"{count:,.0f} ({count / trials['duration_s'].iloc[0]:,.1f}/s)" if len(trials) else ABSENT
 
 
 STUDY_ROWS: dict[str, Callable[[pd.DataFrame], str]] = {
@@ -100,7 +102,7 @@ STUDY_ROWS: dict[str, Callable[[pd.DataFrame], str]] = {
 
 
 def _ms(value: float) -> str:
-    return "–" if pd.isna(value) else f"{value:.3g} ms" if value < 1000 else f"{value / 1000:.3g} s"
+    return ABSENT if pd.isna(value) else f"{value:.3g} ms" if value < 1000 else f"{value / 1000:.3g} s"
 
 
 def _bytes(amount: float) -> str:
@@ -122,22 +124,18 @@ def _sentences(table: pd.DataFrame, metric: str) -> Iterator[str]:
     against = statistics.baseline(table)
     levels = statistics.usable_levels(table, metric)
     name = WORDS[metric][0]
-    if not table["valid"].any():
-        yield f"No verdict on {name}: no trial is valid."
-    elif not levels:
-        yield f"No verdict on {name}: k6 was the limit at every level, so it was not the server that was measured."
+    if not levels:
+        yield f"No verdict on {name}: at every level, trials were invalid or k6 was the limit instead of the server."
     elif len(names) == 1:
         yield f"One arm alone ({names[against]}) gives no comparison of {name}."
     else:
         for arm in names:
             if arm != against:
-                yield _sentence(statistics.ratio(table, metric, arm, against, levels), names, arm, metric)
+                yield _sentence(statistics.ratio(table, metric, arm, against, levels), names)
 
 
-def _sentence(found: Ratio | None, names: dict[str, str], arm: str, metric: str) -> str:
-    name, more, less, does = WORDS[metric]
-    if found is None:
-        return f"No verdict on {name} of {names[arm]}: no block has valid trials of both arms at every level."
+def _sentence(found: Ratio, names: dict[str, str]) -> str:
+    name, more, less, does = WORDS[found.metric]
     who, whom = names[found.arm], names[found.baseline]
     where = f"at {_listed(found.levels)} VUs" + (" together" if len(found.levels) > 1 else "")
     change = (found.ratio - 1) * 100
@@ -155,6 +153,11 @@ def _sentence(found: Ratio | None, names: dict[str, str], arm: str, metric: str)
     )
 
 
+def _listed(levels: tuple[int, ...]) -> str:
+    *rest, last = map(str, levels)
+    return f"{', '.join(rest)} and {last}" if rest else last
+
+
 def _caveats(table: pd.DataFrame, environment: Environment) -> Iterator[str]:
     valid = table[table["valid"]]
     blocks = valid["block"].nunique()
@@ -166,7 +169,7 @@ def _caveats(table: pd.DataFrame, environment: Environment) -> Iterator[str]:
     for flag, what in FLAG_WORDS.items():
         flagged = table[table["flags"].str.contains(flag) & table["complete"]]
         if len(flagged):
-            which = sorted({(int(one.vus), names[one.arm]) for one in flagged.itertuples()})
+            which = sorted(set(zip(flagged["vus"], flagged["arm"].map(names), strict=True)))
             listed = ", ".join(f"{arm} at {vus} VUs" for vus, arm in which)
             drop = " Nothing of them counts." if flag in INVALIDATING else ""
             yield f"{what} in {len(flagged)} of {len(table)} trials ({listed}).{drop}"

@@ -56,48 +56,39 @@ class Ratio:
 
 def mean(values: Sequence[float], *, logarithmic: bool = False) -> Interval:
     """Return the mean over blocks with its 95 % t interval; the geometric one where `logarithmic`."""
-    numbers = np.asarray(values, dtype=float)
-    if logarithmic:
-        numbers = np.log(numbers)
-    middle, count = float(numbers.mean()), len(numbers)
-    reach = _reach(numbers) if count > 1 else None
-    ends = (middle,) if reach is None else (middle, middle - reach, middle + reach)
-    if logarithmic:
-        ends = tuple(float(np.exp(end)) for end in ends)
-    return Interval(ends[0], *(ends[1:] if reach is not None else (None, None)), count)
+    numbers = np.log(values) if logarithmic else np.asarray(values, dtype=float)
+    back = np.exp if logarithmic else np.asarray
+    middle = float(numbers.mean())
+    if len(numbers) < 2:
+        return Interval(float(back(middle)), None, None, len(numbers))
+    reach = _reach(numbers)
+    return Interval(float(back(middle)), float(back(middle - reach)), float(back(middle + reach)), len(numbers))
 
 
 def baseline(table: pd.DataFrame) -> str:
     """Return the arm that the others are compared with: the first `mutex`, or else the first by name."""
     arms = sorted(table["arm"].unique())
-    return next((arm for arm in arms if f"/{BASELINE}?" in arm), arms[0])
+    return str(next((arm for arm in arms if f"/{BASELINE}?" in arm), arms[0]))
 
 
 def usable_levels(table: pd.DataFrame, metric: str) -> tuple[int, ...]:
     """Return the levels that may give a verdict in `metric`, in rising order.
 
-    A level where k6 was the limit in any trial is out as a whole for throughput and latency: leaving out just those
-    trials would choose by outcome.
+    A level with an invalid trial is out as a whole, and for throughput and latency one where k6 was the limit in any:
+    leaving out just those trials would choose by outcome.
     """
-    valid = table[table["valid"]]
-    levels = set(valid["vus"])
+    done = table[table["complete"]]
+    out = ~done["valid"]
     if metric in NEEDS_FREE_GENERATOR:
-        levels -= set(valid.loc[valid["flags"].str.contains("generator limited"), "vus"])
-    return tuple(sorted(int(level) for level in levels))
+        out |= done["flags"].str.contains("generator limited")
+    return tuple(sorted({int(vus) for vus in done["vus"]} - {int(vus) for vus in done.loc[out, "vus"]}))
 
 
-def ratio(table: pd.DataFrame, metric: str, arm: str, against: str, levels: Sequence[int]) -> Ratio | None:
-    """Return the ratio of `metric` between two arms over `levels` together; None where no block has both at all."""
-    valid = table[table["valid"] & table["vus"].isin(levels) & table["arm"].isin([arm, against])]
-    if valid.empty or not levels:
-        return None
-    wide = np.log(valid.pivot_table(index="block", columns=["vus", "arm"], values=metric))
-    if any((level, name) not in wide.columns for level in levels for name in (arm, against)):
-        return None
-    by_block = sum((wide[level, arm] - wide[level, against]) for level in levels) / len(levels)
-    logs = by_block.dropna().to_numpy()  # a block that lacks a trial can't be averaged like the others
-    if not len(logs):
-        return None
+def ratio(table: pd.DataFrame, metric: str, arm: str, against: str, levels: Sequence[int]) -> Ratio:
+    """Return the ratio of `metric` between two arms over `levels` (usable ones, at least one) together."""
+    done = table[table["complete"] & table["vus"].isin(levels)]
+    wide = done.pivot_table(index="block", columns=["vus", "arm"], values=metric)
+    logs = np.mean([np.log(wide[level, arm] / wide[level, against]) for level in levels], axis=0)
     middle = float(logs.mean())
     found = Ratio(metric, arm, against, tuple(levels), float(np.exp(middle)), None, None, None, None, len(logs))
     if len(logs) < 2:
@@ -116,11 +107,7 @@ def ratio(table: pd.DataFrame, metric: str, arm: str, against: str, levels: Sequ
 
 def ratios(table: pd.DataFrame, metric: str, arm: str, against: str) -> list[Ratio]:
     """Return the ratio at each usable level, p-values corrected for their number (Holm 1979)."""
-    found = [
-        one
-        for level in usable_levels(table, metric)
-        if (one := ratio(table, metric, arm, against, [level])) is not None
-    ]
+    found = [ratio(table, metric, arm, against, [level]) for level in usable_levels(table, metric)]
     tested = sorted((one for one in found if one.p_value is not None), key=lambda one: one.p_value or 0.0)
     corrected: dict[tuple[int, ...], float] = {}
     highest = 0.0
