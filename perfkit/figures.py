@@ -12,7 +12,7 @@ import pandas as pd
 from IPython.display import Image
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullLocator, StrMethodFormatter
+from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from perfkit import report, statistics
 from perfkit.results import GENERATOR_LIMIT
@@ -37,20 +37,24 @@ def throughput(table: pd.DataFrame) -> Figure:
     """Acknowledged calls per second against VUs, with the answer as its title."""
     figure, (axes,) = _figure(report.headline(table))
     _against_vus(axes, table, "throughput_rps")
-    _label(axes, "throughput (acknowledged calls per second)", ERROR_BARS + _hollow(table))
+    _label(
+        axes,
+        "throughput (acknowledged calls per second)",
+        f"{ERROR_BARS}; the axis does not begin at 0{_hollow(table)}",
+    )
     return figure
 
 
 def latency(table: pd.DataFrame) -> Figure:
     """Median, 95th and 99th percentile of latency against VUs, on a logarithmic axis."""
-    figure, panels = _figure("Latency of acknowledged calls, by percentile", panels=3)
+    figure, panels = _figure("Latency of acknowledged calls, by percentile", panels=3, share_y=True)
     for axes, (metric, name) in zip(panels, {"p50_ms": "p50", "p95_ms": "p95", "p99_ms": "p99"}.items(), strict=True):
-        axes.set_yscale("log")
+        _logarithmic(axes)
         _against_vus(axes, table, metric, logarithmic=True)
         axes.set_title(name)
         _label(axes, "latency (ms)" if axes is panels[0] else "", legend=axes is panels[0])
     note = ERROR_BARS.replace("mean", "geometric mean") + "; a percentile with too few calls is left out"
-    figure.supxlabel(fill(note + _hollow(table), 140), fontsize=8, color="dimgray")
+    figure.supxlabel(_wrapped(note + _hollow(table), 140), fontsize=8, color="dimgray")
     return figure
 
 
@@ -58,7 +62,7 @@ def latency_distribution(table: pd.DataFrame) -> Figure:
     """Latency against percentile at the highest level, the tail stretched as HDR histograms show it."""
     vus = int(table["vus"].max())
     figure, (axes,) = _figure(f"Latency distribution at {vus} VUs")
-    axes.set_yscale("log")
+    _logarithmic(axes)
     level = table[table["valid"] & (table["vus"] == vus)]
     for (arm, name), (colour, _, line) in zip(report.labels(table).items(), STYLES * len(table), strict=False):
         curves = [trial for trial in level.loc[level["arm"] == arm, "percentiles_ms"] if trial]
@@ -80,7 +84,7 @@ def cpu_per_call(table: pd.DataFrame) -> Figure:
     """CPU time of the server per acknowledged call against VUs."""
     figure, (axes,) = _figure(report.headline(table, "cpu_per_call_us"))
     _against_vus(axes, table, "cpu_per_call_us", hollow=False)
-    _label(axes, "server CPU per call (µs)", ERROR_BARS)
+    _label(axes, "server CPU per call (µs)", f"{ERROR_BARS}; the axis does not begin at 0")
     return figure
 
 
@@ -119,7 +123,7 @@ def ratios(table: pd.DataFrame) -> Figure:
 def instrument(table: pd.DataFrame) -> Figure:
     """What the load really was: calls in flight, and how busy k6 and the server were."""
     figure, panels = _figure("Was the server loaded, and was it the server that was measured?", panels=3)
-    panels[0].set_yscale("log")
+    _logarithmic(panels[0])
     _against_vus(panels[0], table, "in_flight", logarithmic=True, hollow=False)
     levels = sorted(table["vus"].unique())
     panels[0].plot(levels, levels, color="dimgray", linewidth=1, zorder=0, label="= VUs")
@@ -164,11 +168,11 @@ def draw(name: str, table: pd.DataFrame) -> Image:
     )
 
 
-def _figure(title: str, panels: int = 1) -> tuple[Figure, list[Axes]]:
+def _figure(title: str, panels: int = 1, *, share_y: bool = False) -> tuple[Figure, list[Axes]]:
     """A figure that is drawn without pyplot, which would keep it alive and show it twice in a notebook."""
     figure = Figure(figsize=(8 if panels == 1 else 12, 4.8), layout="constrained")
-    axes = figure.subplots(1, panels, squeeze=False)[0]
-    figure.suptitle(fill(title, 85 if panels == 1 else 120), fontsize=11)
+    axes = figure.subplots(1, panels, squeeze=False, sharey=share_y)[0]
+    figure.suptitle(_wrapped(title, 85 if panels == 1 else 120), fontsize=11)
     return figure, list(axes)
 
 
@@ -180,7 +184,6 @@ def _against_vus(
     axes.xaxis.set_major_locator(FixedLocator(levels))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
     for (name, trials, style), shift in zip(_arms(table), _shifts(table), strict=True):
         colour, marker, line = style
         known = trials[trials[metric].notna()]
@@ -205,6 +208,13 @@ def _against_vus(
         )  # fmt: skip
 
 
+def _logarithmic(axes: Axes) -> None:
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
 def _arms(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, tuple[str, str, str]]]:
     valid = table[table["valid"]]
     for number, (arm, name) in enumerate(report.labels(table).items()):
@@ -224,7 +234,11 @@ def _label(axes: Axes, y: str, note: str = "", *, legend: bool = True, vus_axis:
     if legend and axes.get_legend_handles_labels()[1]:
         axes.legend(frameon=False)
     if note and axes.figure:
-        axes.figure.supxlabel(fill(note, 110), fontsize=8, color="dimgray")
+        axes.figure.supxlabel(_wrapped(note, 110), fontsize=8, color="dimgray")
+
+
+def _wrapped(text: str, width: int) -> str:
+    return fill(text.replace(" %", "\N{NO-BREAK SPACE}%"), width)
 
 
 def _hollow(table: pd.DataFrame) -> str:

@@ -5,13 +5,10 @@ import difflib
 import inspect
 import os
 import sys
-import tokenize
-from collections.abc import Iterator, Mapping, Sequence
-from io import StringIO
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
@@ -26,12 +23,8 @@ INJECTED = "# Parameters\n"
 
 
 def parameters(name: str) -> dict[str, str]:
-    """Return parameter → what it means: the names in the cell tagged `parameters`, and the comment behind each."""
-    cells = nbformat.read(FOLDER / name, as_version=4).cells
-    (source,) = (cell.source for cell in cells if "parameters" in cell.metadata.get("tags", ()))
-    tokens = list(tokenize.generate_tokens(StringIO(source).readline))
-    comments = {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
-    return {name: comments.get(line, "") for name, line in _assigned(source)}
+    """Return parameter → what it means, as the notebook's parameters cell has it."""
+    return {parameter: told["help"] for parameter, told in papermill.inspect_notebook(str(FOLDER / name)).items()}
 
 
 def check_parameters(cells: Sequence[str]) -> None:
@@ -42,15 +35,9 @@ def check_parameters(cells: Sequence[str]) -> None:
     known = list(inspect.signature(sweep).parameters)
     for cell in cells:
         if cell.startswith(INJECTED):
-            for name, _ in _assigned(cell):
-                _refuse_unknown(name, known)
-
-
-def _assigned(source: str) -> Iterator[tuple[str, int]]:
-    """Give each name that a cell assigns to, with its line."""
-    for statement in ast.parse(source).body:
-        if isinstance(statement, ast.Assign):
-            yield from ((target.id, target.lineno) for target in statement.targets if isinstance(target, ast.Name))
+            for statement in ast.parse(cell).body:
+                for target in getattr(statement, "targets", ()):
+                    _refuse_unknown(target.id, known)
 
 
 def _refuse_unknown(name: str, known: Sequence[str]) -> None:

@@ -1,0 +1,52 @@
+# `make sweep VUS=500` runs the experiment, `make test` the tests; both set up what is missing first.
+# Each parameter of the notebook is a variable in capitals: make sweep VUS=10,50 DURATION_S=3 ARMS=mutex,inputQ
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup sweep test bench lab lock check
+
+help:
+	@echo "make sweep VUS=500   set up, run the experiment, say where the executed notebook lies"
+	@echo "make test            set up, check and test"
+	@echo "make bench           compare the server with the textbook's, and k6 with its default collector"
+	@echo "make lab             open the notebooks in JupyterLab"
+	@echo "make lock            resolve requirements.lock anew"
+
+setup: $(READY)
+
+# The marker is written last, so a set-up that was broken off is begun anew.
+$(READY): requirements.lock pyproject.toml setup.py $(wildcard proto/*.proto)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "perfkit needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Every variable given on make's command line is an option of the same name, so a misspelt one is refused.
+GIVEN = $(foreach word,$(MAKEOVERRIDES),$(if $(findstring =,$(word)),$(firstword $(subst =, ,$(word)))))
+OPTIONS = $(foreach name,$(filter-out PYTHON VENV,$(GIVEN)),'--$(subst _,-,$(shell echo $(name) | tr A-Z a-z))=$($(name))')
+
+sweep: $(READY)
+	@$(VENV)/bin/python -m perfkit sweep $(OPTIONS)
+
+check: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+test: check
+	$(VENV)/bin/python -m pytest
+
+bench: $(READY)
+	$(VENV)/bin/python bench/textbook.py
+
+lab: $(READY)
+	cd notebooks && ../$(VENV)/bin/jupyter lab
+
+# Universal (every platform and Python that pyproject.toml allows), with hashes and without the registry's address.
+lock: $(READY)
+	$(VENV)/bin/python -m pip install --quiet uv
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --all-extras --custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
