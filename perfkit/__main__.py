@@ -30,13 +30,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(arguments: list[str]) -> None:
     parser = _parser("serve", "Serve one pattern over gRPC until SIGTERM or SIGINT.")
-    parser.add_argument("--pattern", required=True, help=" or ".join(PATTERNS))
+    subject = parser.add_mutually_exclusive_group(required=True)
+    subject.add_argument("--pattern", help=" or ".join(PATTERNS))
+    subject.add_argument("--arm", help=f"engine, pattern and options in one: {ENGINES[0]}/mutex?workers=4")
     parser.add_argument("--engine", default=ENGINES[0], help=f"what serves gRPC: {', '.join(ENGINES)} (%(default)s)")
     parser.add_argument("--workers", default=10, help="worker threads (%(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=_port, default=50055, help="port to listen on, 0 for a free one (%(default)s)")
     given = parser.parse_args(arguments)
-    arm = parse_arm(f"{given.engine}/{given.pattern}?workers={given.workers}", workers=0)
+    arm = parse_arm(given.arm or f"{given.engine}/{given.pattern}?workers={given.workers}", workers=10)
 
     from perfkit.serve import serve  # noqa: PLC0415 - after bad input, which needs no gRPC
 

@@ -2,7 +2,6 @@
 
 import math
 import random
-import re
 import resource
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -33,11 +32,14 @@ class Arm:
     engine: str
     pattern: str
     workers: int
+    burn_us: int = 0
+    """CPU time that each call burns on purpose, in µs: a known handicap"""
 
     @property
     def name(self) -> str:
         """engine/pattern with its options: `threads/inputQ?workers=10`."""
-        return f"{self.engine}/{self.pattern}?workers={self.workers}"
+        burn = f"&burn_us={self.burn_us}" if self.burn_us else ""
+        return f"{self.engine}/{self.pattern}?workers={self.workers}{burn}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,19 +145,25 @@ def plan_sweep(
 
 
 def parse_arm(text: str, workers: int) -> Arm:
-    """Return the arm written `engine/pattern?workers=N`, `engine/pattern` or `pattern`, with `workers` as default."""
-    written = re.fullmatch(
-        r"(?:(?P<engine>[^/?]*)/)?(?P<pattern>[^/?]*)(?:\?workers=(?P<workers>[^?]*))?", text.strip()
-    )
+    """Return the arm written `engine/pattern?workers=N&burn_us=N`, `engine/pattern` or `pattern`.
+
+    `workers` is for an arm that does not say. Patterns may be written in any case.
+    """
+    subject, _, query = text.strip().partition("?")
+    engine, _, pattern = subject.rpartition("/")
     known = {pattern.lower(): pattern for pattern in PATTERNS}
-    if written is None or (written["engine"] or ENGINES[0]) not in ENGINES or written["pattern"].lower() not in known:
+    options = dict(part.partition("=")[::2] for part in query.split("&")) if query else {}
+    if (engine or ENGINES[0]) not in ENGINES or pattern.lower() not in known or set(options) - {"workers", "burn_us"}:
         raise PlanError(
-            f"arm {text!r} is unknown; an arm is a pattern ({' or '.join(PATTERNS)}), "
-            f"with an engine ({', '.join(ENGINES)}) and workers if wanted: {ENGINES[0]}/mutex?workers=4"
+            f"arm {text!r} is unknown; an arm is a pattern ({' or '.join(PATTERNS)}), with an engine "
+            f"({', '.join(ENGINES)}) and options (workers, burn_us) if wanted: {ENGINES[0]}/mutex?workers=4"
         )
-    if written["workers"] is not None:
-        workers = _whole(f"workers of arm {text!r}", written["workers"], least=1)
-    return Arm(written["engine"] or ENGINES[0], known[written["pattern"].lower()], workers)
+    return Arm(
+        engine or ENGINES[0],
+        known[pattern.lower()],
+        _whole(f"workers of arm {text!r}", options.get("workers", workers), least=1),
+        _whole(f"burn_us of arm {text!r}", options.get("burn_us", 0), least=0),
+    )
 
 
 def _levels(vus: object) -> tuple[int, ...]:

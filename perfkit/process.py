@@ -109,16 +109,20 @@ class RunningServer:
         return f"; it said: {text[-500:]}" if text else ""
 
 
+def command(arm: Arm) -> list[str]:
+    """Return the command that serves `arm` on a free loopback port."""
+    options = {"arm": arm.name, "port": 0}
+    return [sys.executable, "-m", "perfkit", "serve", *(f"--{name}={value}" for name, value in options.items())]
+
+
 @contextmanager
-def server(arm: Arm, cpus: Sequence[int]) -> Iterator[RunningServer]:
-    """Serve `arm` on a free loopback port; a server that was not stopped is killed at the end."""
-    options = {"pattern": arm.pattern, "engine": arm.engine, "workers": arm.workers, "port": 0}
-    argv = [sys.executable, "-m", "perfkit", "serve", *(f"--{name}={value}" for name, value in options.items())]
+def server(name: str, argv: Sequence[str], cpus: Sequence[int]) -> Iterator[RunningServer]:
+    """Run a server that says what `perfkit serve` says; one that was not stopped is killed at the end."""
     with (
         tempfile.TemporaryFile() as log,
         child(argv, cpus=cpus, stdout=subprocess.PIPE, stderr=log) as process,
     ):
-        yield RunningServer(arm.name, process, log)
+        yield RunningServer(name, process, log)
 
 
 def cpu_ns(pid: int) -> int:

@@ -26,7 +26,7 @@ def serve(arm: Arm, host: str, port: int) -> None:
     # Blocked before any thread exists, so that every thread inherits it and sigwait below is the one to get them.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     counter = PATTERNS[arm.pattern]()
-    engine = ENGINES[arm.engine](counter, host, port, arm.workers)
+    engine = ENGINES[arm.engine](counter, host, port, arm.workers, arm.burn_us)
     _tell(event="ready", address=engine.address, pid=os.getpid(), arm=arm.name)
     signal.sigwait(STOP_SIGNALS)
     engine.stop(DRAIN_S)

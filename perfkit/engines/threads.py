@@ -9,6 +9,7 @@ its own exceptions; and stopping waits for running calls by their state, not by 
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
@@ -74,10 +75,13 @@ class BareExecutor:
 class _Servicer(counter_pb2_grpc.incrementCounterServicer):
     """gRPC on one side, a Counter on the other; which pattern it is stays unknown here."""
 
-    def __init__(self, counter: Counter) -> None:
+    def __init__(self, counter: Counter, burn_us: int) -> None:
         self._increment = counter.increment
+        self._burn_ns = burn_us * 1000
 
     def increment(self, request: counter_pb2.incrementBy, context: grpc.ServicerContext) -> counter_pb2.status:
+        if self._burn_ns:
+            _burn(self._burn_ns)
         try:
             # The deadline is asked for beside is_active(), which lags behind it by the way through the event queue.
             count = self._increment(request.value, lambda: context.time_remaining() > 0 and context.is_active())
@@ -86,14 +90,21 @@ class _Servicer(counter_pb2_grpc.incrementCounterServicer):
         return counter_pb2.status(message=f"Incremented value is {count}", count=count)
 
 
+def _burn(duration_ns: int) -> None:
+    """Use CPU time, by this thread's own clock: waiting would cost nothing, and the wall clock counts others' turns."""
+    until = time.thread_time_ns() + duration_ns
+    while time.thread_time_ns() < until:
+        pass
+
+
 class ThreadsEngine:
     """A server that runs from its construction until `stop`."""
 
-    def __init__(self, counter: Counter, host: str, port: int, workers: int) -> None:
+    def __init__(self, counter: Counter, host: str, port: int, workers: int, burn_us: int = 0) -> None:
         self._executor = BareExecutor(workers)
         # SO_REUSEPORT, grpcio's default, would let two servers share a port without a word.
         self._server = grpc.server(self._executor, options=[("grpc.so_reuseport", 0)])  # type: ignore[arg-type]
-        self._health = add_services(self._server, _Servicer(counter))
+        self._health = add_services(self._server, _Servicer(counter, burn_us))
         try:
             self.address = f"{host}:{self._server.add_insecure_port(f'{host}:{port}')}"
         except RuntimeError as error:
