@@ -1,0 +1,84 @@
+"""What several test files use."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import perfkit
+from perfkit.plan import Arm, Load, Trial, plan_sweep
+from perfkit.results import Calls, Distribution, TrialResult, Usage
+
+ROOT = Path(__file__).parent.parent
+
+SMALL = {"vus": "2,5", "duration_s": 1, "warmup_s": 0.3, "repeats": 2}
+"""A sweep of a dozen seconds."""
+
+
+@pytest.fixture(scope="session")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small sweep, really measured, once for all tests that read one."""
+    return perfkit.sweep(**SMALL, out=tmp_path_factory.mktemp("runs") / "measured")
+
+
+@pytest.fixture
+def small_plan():
+    return plan_sweep(**SMALL)
+
+
+@pytest.fixture
+def result() -> Callable[..., TrialResult]:
+    """Make results as a good trial gives them, with what is named changed."""
+
+    def make(trial: Trial | None = None, *, attempt: int = 0, cpu_s: float = 0.9, k6_cpu_s: float = 0.5, **calls):
+        trial = trial or Trial(0, Arm("threads", "mutex", 10), Load(vus=10, warmup_s=1, duration_s=1))
+        percentiles = {"50": 1.0, "90": 2.0, "95": 2.5, "99": 4.0}
+        good = Calls(
+            acknowledged=1000,
+            failed_by_status={},
+            acknowledged_total=2000,
+            sent=1000,
+            sent_total=2000,
+            dropped_total=0,
+            late_connections=0,
+            data_sent_bytes=60_000,
+            data_received_bytes=110_000,
+            latency=Distribution(1000, 1.2, 0.2, 9.0, percentiles),
+            iteration=Distribution(1000, 1.3, 0.3, 9.5, percentiles),
+        )
+        final_count = calls.pop("final_count", 2000)
+        return TrialResult(
+            trial=trial,
+            attempt=attempt,
+            started_at="2026-01-01T00:00:00.000+00:00",
+            calls=replace(good, **calls),
+            final_count=final_count,
+            server=Usage(cpu_s, 1.0, (0,), 50_000_000),
+            k6=Usage(k6_cpu_s, 1.0, (1,), 80_000_000),
+            k6_cores_available=1,
+        )
+
+    return make
+
+
+@pytest.fixture
+def descendants() -> Callable[[int], set[int]]:
+    """Find the processes that descend from one, by pid."""
+
+    def find(ancestor: int) -> set[int]:
+        parents = {}
+        for entry in os.listdir("/proc"):
+            if entry.isdecimal():
+                try:
+                    stat = Path("/proc", entry, "stat").read_text()
+                except OSError:
+                    continue  # it ended meanwhile
+                parents[int(entry)] = int(stat.rpartition(")")[2].split()[1])
+        found = {ancestor}
+        while more := {pid for pid, parent in parents.items() if parent in found} - found:
+            found |= more
+        return found - {ancestor}
+
+    return find

@@ -1,0 +1,156 @@
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perfkit.counters import COUNT_MAX, PATTERNS
+from perfkit.errors import CallDropped, CounterClosed, CountOverflow, NegativeValue
+
+THREADS, CALLS = 8, 500
+
+
+@pytest.fixture(params=sorted(PATTERNS))
+def pattern(request):
+    return PATTERNS[request.param]
+
+
+@pytest.fixture
+def counter(pattern):
+    counter = pattern()
+    yield counter
+    counter.close()
+
+
+def in_threads(work, count=THREADS):
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive(), "a caller was left hanging"
+
+
+def test_no_update_is_lost_and_replies_are_distinct_and_gap_free(counter):
+    replies = []
+    in_threads(lambda: replies.extend([counter.increment(1) for _ in range(CALLS)]))
+    assert sorted(replies) == list(range(1, THREADS * CALLS + 1))
+    assert counter.close() == THREADS * CALLS
+
+
+def test_each_caller_sees_its_own_replies_rise(counter):
+    def work():
+        mine = [counter.increment(1) for _ in range(CALLS)]
+        assert mine == sorted(set(mine))
+
+    in_threads(work)
+
+
+def test_zero_reads(counter):
+    counter.increment(41)
+    assert counter.increment(0) == 41
+
+
+def test_a_negative_value_is_refused_and_changes_nothing(counter):
+    counter.increment(7)
+    with pytest.raises(NegativeValue, match="Value cannot be negative"):
+        counter.increment(-1)
+    assert counter.increment(0) == 7
+
+
+def test_an_overflow_is_refused_and_changes_nothing(pattern):
+    counter = pattern(count=COUNT_MAX - 1)
+    assert counter.increment(1) == COUNT_MAX
+    with pytest.raises(CountOverflow, match="64 bits"):
+        counter.increment(1)
+    assert counter.close() == COUNT_MAX
+
+
+def test_a_call_nobody_waits_for_is_dropped_unapplied(counter):
+    with pytest.raises(CallDropped):
+        counter.increment(5, lambda: False)
+    assert counter.increment(0) == 0
+
+
+def test_whether_somebody_waits_is_asked_when_the_call_is_taken_not_when_it_is_made(counter):
+    taken, release, wanted = threading.Event(), threading.Event(), [True]
+
+    def hold():
+        taken.set()
+        return release.wait(10)
+
+    holder = threading.Thread(target=lambda: counter.increment(1, hold))
+    holder.start()
+    assert taken.wait(10)
+    errors = []
+
+    def late():
+        try:
+            counter.increment(1, lambda: wanted[0])
+        except CallDropped as error:
+            errors.append(error)
+
+    waiting = threading.Thread(target=late)
+    waiting.start()
+    wanted[0] = False  # the caller gives up while its call waits
+    release.set()
+    holder.join(10)
+    waiting.join(10)
+    assert len(errors) == 1
+    assert counter.increment(0) == 1
+
+
+def test_after_close_calls_are_refused(counter):
+    counter.increment(3)
+    assert counter.close() == 3
+    with pytest.raises(CounterClosed):
+        counter.increment(1)
+    assert counter.close() == 3
+
+
+def test_close_answers_everyone_who_waits(counter):
+    """Callers race with close: each gets a count or CounterClosed, and the counts add up."""
+    applied, refused = [], []
+    started = threading.Barrier(THREADS + 1)
+
+    def work():
+        started.wait()
+        for _ in range(CALLS):
+            try:
+                applied.append(counter.increment(1))
+            except CounterClosed as error:
+                refused.append(error)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    started.wait()
+    final = counter.close()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive(), "a caller was left hanging"
+    assert len(applied) == final
+    assert len(applied) + len(refused) == THREADS * CALLS
+
+
+def test_a_check_that_fails_is_its_callers_problem_alone(counter):
+    def broken():
+        raise RuntimeError("broken check")
+
+    with pytest.raises(RuntimeError, match="broken check"):
+        counter.increment(1, broken)
+    assert counter.increment(1) == 1
+
+
+@given(st.lists(st.integers(-3, 2**62), max_size=30))
+def test_any_sequence_of_calls_gives_both_patterns_the_same_answers(values):
+    answers = []
+    for pattern in PATTERNS.values():
+        counter, told = pattern(), []
+        for value in values:
+            try:
+                told.append(counter.increment(value))
+            except (NegativeValue, CountOverflow) as error:
+                told.append(type(error).__name__)
+        answers.append((told, counter.close()))
+    assert answers[0] == answers[1]

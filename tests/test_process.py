@@ -1,0 +1,121 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from perfkit import process
+from perfkit.environment import usable_cpus
+from perfkit.errors import ServerError
+from perfkit.plan import parse_arm
+
+MUTEX = parse_arm("mutex", 10)
+
+BURN = "import time; print('on', flush=True)\nwhile time.process_time() < 0.5: pass\nprint('off', flush=True)\ntime.sleep(60)"
+
+
+def python(source):
+    return [sys.executable, "-c", source]
+
+
+def gone_within(pids, seconds):
+    patience = time.monotonic() + seconds
+    while time.monotonic() < patience:
+        alive = {pid for pid in pids if os.path.exists(f"/proc/{pid}") and not is_zombie(pid)}
+        if not alive:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def is_zombie(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_a_server_says_where_it_is_counts_and_ends_in_order():
+    with process.server(MUTEX.name, process.command(MUTEX), ()) as server:
+        assert server.address.startswith("127.0.0.1:")
+        assert process.cpu_ns(server.pid) > 0
+        assert process.peak_rss_bytes(server.pid) > 10**7
+        assert server.stop() == 0
+
+
+def test_a_server_is_killed_at_the_end_of_its_block_of_code():
+    with process.server(MUTEX.name, process.command(MUTEX), ()) as server:
+        pid = server.pid
+    assert gone_within([pid], 5)
+
+
+def test_the_cpu_clock_of_another_process_counts_its_work_and_not_its_sleep():
+    with process.child(python(BURN), cpus=(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        assert child.stdout.readline() == b"on\n"
+        before = process.cpu_ns(child.pid)
+        assert child.stdout.readline() == b"off\n"
+        after = process.cpu_ns(child.pid)
+        assert 0.3e9 < after - before < 0.7e9
+        time.sleep(0.2)
+        assert process.cpu_ns(child.pid) - after < 0.05e9
+    with pytest.raises(ProcessLookupError):
+        process.cpu_ns(child.pid)
+
+
+def test_a_child_stays_on_its_cores():
+    cpu = usable_cpus()[-1]
+    with process.child(
+        python("import os; print(sorted(os.sched_getaffinity(0)))"),
+        cpus=(cpu,), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as child:  # fmt: skip
+        assert child.stdout.readline() == f"[{cpu}]\n".encode()
+
+
+def test_a_child_and_what_it_started_in_its_session_die_at_the_end():
+    with process.child(
+        ["/bin/sh", "-c", "sleep 60 & echo $!; wait"], cpus=(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as child:
+        grandchild = int(child.stdout.readline())
+    assert gone_within([child.pid, grandchild], 5)
+
+
+def test_a_server_dies_with_its_killed_parent(descendants):
+    source = (
+        "from perfkit import process; from perfkit.plan import parse_arm; import time\n"
+        "arm = parse_arm('inputQ', 10)\n"
+        "with process.server(arm.name, process.command(arm), ()) as server:\n"
+        "    print('ready', flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen(python(source), stdout=subprocess.PIPE)
+    assert parent.stdout.readline() == b"ready\n"
+    children = descendants(parent.pid)
+    assert children
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    assert gone_within(children, 5)
+
+
+def test_a_server_that_can_not_start_says_why():
+    with pytest.raises(ServerError, match="server x died before it could accept calls .*no-such-program"):
+        with process.server("x", ["no-such-program"], ()):
+            pass
+
+
+def test_a_server_that_died_is_named_with_its_signal():
+    with process.server(MUTEX.name, process.command(MUTEX), ()) as server:
+        os.kill(server.pid, signal.SIGKILL)
+        server._process.wait()
+        with pytest.raises(ServerError, match=r"threads/mutex\?workers=10 died \(killed by signal 9\)"):
+            server.check()
+
+
+def test_a_server_that_hangs_is_named(monkeypatch):
+    monkeypatch.setattr(process, "STOP_S", 0.5)
+    with process.server(MUTEX.name, process.command(MUTEX), ()) as server:
+        os.kill(server.pid, signal.SIGSTOP)
+        with pytest.raises(ServerError, match=r"hangs: it did not end after SIGTERM within 0\.5 s"):
+            server.stop()

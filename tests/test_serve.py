@@ -1,0 +1,108 @@
+import json
+import signal
+import subprocess
+import sys
+import threading
+
+import grpc
+import pytest
+
+from perfkit._proto import counter_pb2, counter_pb2_grpc
+
+
+@pytest.fixture
+def serve():
+    started = []
+
+    def start(*arguments):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "perfkit", "serve", *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("pattern", ["mutex", "inputQ", "inputq"])
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_lives_from_one_json_line_to_another(serve, pattern, stop):
+    process = serve("--pattern", pattern, "--port", "0", "--workers", "3")
+    ready = json.loads(process.stdout.readline())
+    assert ready["event"] == "ready"
+    assert ready["pid"] == process.pid
+    assert ready["arm"].lower() == f"threads/{pattern}?workers=3".lower()
+    with grpc.insecure_channel(ready["address"]) as channel:
+        stub = counter_pb2_grpc.incrementCounterStub(channel)
+        for _ in range(5):
+            stub.increment(counter_pb2.incrementBy(value=2))
+    process.send_signal(stop)
+    out, err = process.communicate(timeout=20)
+    (last,) = map(json.loads, out.splitlines())
+    assert (last["event"], last["increments"]) == ("stopped", 10)
+    assert 0 < last["cpu_s"] < 20
+    assert process.returncode == 0
+    assert err == ""
+
+
+def test_calls_that_run_when_the_signal_comes_are_answered(serve):
+    process = serve("--pattern", "inputQ", "--port", "0")
+    ready = json.loads(process.stdout.readline())
+    outcomes, running = [], threading.Barrier(5)
+
+    def call():
+        with grpc.insecure_channel(ready["address"]) as channel:
+            stub = counter_pb2_grpc.incrementCounterStub(channel)
+            for number in range(100_000):
+                try:
+                    stub.increment(counter_pb2.incrementBy(value=1), timeout=10)
+                    outcomes.append("ok")
+                except grpc.RpcError as error:
+                    outcomes.append(error.code().name)
+                    return
+                if number == 20:
+                    running.wait(20)
+
+    threads = [threading.Thread(target=call, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    running.wait(20)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=20)
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+    assert json.loads(out.splitlines()[-1])["increments"] == outcomes.count("ok")
+    assert set(outcomes) <= {"ok", "UNAVAILABLE", "CANCELLED"}
+
+
+def test_a_taken_port_is_an_error_at_once(serve):
+    port = json.loads(serve("--pattern", "mutex", "--port", "0").stdout.readline())["address"].rpartition(":")[2]
+    second = serve("--pattern", "mutex", "--port", port)
+    out, err = second.communicate(timeout=20)
+    assert second.returncode == 1
+    assert out == ""
+    assert f"can't listen on 127.0.0.1:{port}" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--pattern", "spinlock"], "arm 'threads/spinlock"),
+        (["--pattern", "mutex", "--port", "70000"], "'70000' is no port"),
+        (["--pattern", "mutex", "--workers", "0"], "workers"),
+        (["--pattern", "mutex", "--host", "203.0.113.1", "--port", "0"], "can't listen on 203.0.113.1:0"),
+        ([], "--pattern"),
+    ],
+)
+def test_bad_input_is_one_clear_error(serve, arguments, message):
+    out, err = (process := serve(*arguments)).communicate(timeout=20)
+    assert process.returncode in (1, 2)
+    assert message in err
+    assert "Traceback" not in err
+    assert out == ""
