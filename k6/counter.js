@@ -121,7 +121,7 @@ export default function ({ from, until }) {
   if (status === grpc.StatusOK) {
     acknowledged.add(1);
   } else {
-    failed.add(1, { status: String(status) });
+    failed.add(1, { status: String(Number(status)) }); // as text alone it would be its name
     if (status === grpc.StatusUnavailable) sleep(PAUSE_S);
   }
   if (CONNECT_PER_ITERATION) {

@@ -111,7 +111,7 @@ def ratios(table: pd.DataFrame) -> Figure:
                 )  # fmt: skip
         axes.axvline(1, color="dimgray", linewidth=1)
         axes.set_yticks(range(len(rows)), rows)
-        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
         axes.set_xlabel(f"{report.WORDS[metric][0]}, times {names[against]}'s")
         axes.grid(axis="x", alpha=0.3)
         if not rows:

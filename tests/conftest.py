@@ -1,6 +1,5 @@
 """What several test files use."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -69,13 +68,13 @@ def descendants() -> Callable[[int], set[int]]:
 
     def find(ancestor: int) -> set[int]:
         parents = {}
-        for entry in os.listdir("/proc"):
-            if entry.isdecimal():
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdecimal():
                 try:
-                    stat = Path("/proc", entry, "stat").read_text()
+                    stat = (entry / "stat").read_text()
                 except OSError:
                     continue  # it ended meanwhile
-                parents[int(entry)] = int(stat.rpartition(")")[2].split()[1])
+                parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
         found = {ancestor}
         while more := {pid for pid, parent in parents.items() if parent in found} - found:
             found |= more

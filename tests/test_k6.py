@@ -1,7 +1,10 @@
 import gzip
 import json
+import os
 import re
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,7 @@ RECORDED = Path(__file__).parent / "data" / "k6"
 
 
 def recorded(version, case):
-    """A summary of the real k6, its submetrics named as counter.js names them: the recording script had one scenario."""
+    """A summary of the real k6, its submetrics renamed to counter.js's: the script that recorded had one scenario."""
     text = (RECORDED / f"{version}-{case}.json").read_text()
     text = text.replace("calls{phase:measure}", "sent{phase:measure}")
     text = text.replace("calls{phase:measure,status:0}", "acknowledged{phase:measure}")
@@ -123,3 +126,22 @@ def test_by_hand_the_script_prints_what_it_measured():
             capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
     assert re.search(rf"{server.address}: \d+ calls acknowledged in 1 s, \d+\.\d/s\n  latency in ms: avg", told.stdout)
+
+
+def test_a_server_that_dies_under_load_is_counted_as_failures_with_a_pause():
+    from perfkit import process
+    from perfkit.plan import parse_arm
+
+    arm = parse_arm("mutex", 10)
+    load = Load(vus=3, warmup_s=0, duration_s=3)
+    with (
+        process.server(arm.name, process.command(arm), ()) as server,
+        k6.running(k6.find(), [server.address], load, ()) as running,
+    ):
+        running.window()
+        time.sleep(1)
+        os.kill(server.pid, signal.SIGKILL)
+        calls = k6.calls(running.finish(60), 0)
+    assert calls.acknowledged_total > 100
+    assert 3 <= calls.failed_by_status["14"] <= 12
+    assert calls.cut_off_total == 0

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,13 @@ from perfkit.plan import parse_arm
 
 MUTEX = parse_arm("mutex", 10)
 
-BURN = "import time; print('on', flush=True)\nwhile time.process_time() < 0.5: pass\nprint('off', flush=True)\ntime.sleep(60)"
+BURN = """
+import time
+print("on", flush=True)
+while time.process_time() < 0.5: pass
+print("off", flush=True)
+time.sleep(60)
+"""
 
 
 def python(source):
@@ -23,17 +30,16 @@ def python(source):
 def gone_within(pids, seconds):
     patience = time.monotonic() + seconds
     while time.monotonic() < patience:
-        alive = {pid for pid in pids if os.path.exists(f"/proc/{pid}") and not is_zombie(pid)}
+        alive = {pid for pid in pids if not is_zombie_or_gone(pid)}
         if not alive:
             return True
         time.sleep(0.05)
     return False
 
 
-def is_zombie(pid):
+def is_zombie_or_gone(pid):
     try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] == "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
 
@@ -100,9 +106,11 @@ def test_a_server_dies_with_its_killed_parent(descendants):
 
 
 def test_a_server_that_can_not_start_says_why():
-    with pytest.raises(ServerError, match="server x died before it could accept calls .*no-such-program"):
-        with process.server("x", ["no-such-program"], ()):
-            pass
+    with (
+        pytest.raises(ServerError, match=r"server x died before it could accept calls .*no-such-program"),
+        process.server("x", ["no-such-program"], ()),
+    ):
+        pass
 
 
 def test_a_server_that_died_is_named_with_its_signal():

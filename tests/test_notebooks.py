@@ -1,0 +1,175 @@
+import base64
+import inspect
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+import perfkit
+from perfkit import notebooks
+from perfkit.errors import PlanError
+from perfkit.experiment import sweep
+
+from .conftest import ROOT, SMALL
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+BIN = Path(sys.executable).parent
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def run(*argv, cwd=ROOT, **environment):
+    return subprocess.run(
+        [str(part) for part in argv], cwd=cwd, capture_output=True, text=True, timeout=170, check=False,
+        env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", **environment},
+    )  # fmt: skip
+
+
+def images(path):
+    outputs = [output for cell in read(path).cells for output in cell.get("outputs", [])]
+    return [
+        base64.b64decode(output["data"]["image/png"]) for output in outputs if "image/png" in output.get("data", {})
+    ]
+
+
+def text(path):
+    outputs = [output for cell in read(path).cells for output in cell.get("outputs", [])]
+    return "\n".join(output.get("data", {}).get("text/markdown", "") for output in outputs)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_is_committed_clean_and_thin(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.metadata.get("tags") for cell in code].count(["parameters"]) == 1
+    for cell in code:
+        assert cell.outputs == []
+        assert cell.execution_count is None
+        if "parameters" not in cell.metadata.get("tags", []):
+            assert len(cell.source.splitlines()) <= 8
+            assert not any(word in cell.source for word in ("def ", "class ", "for ", "while ", "plt."))
+
+
+def test_the_notebooks_parameters_are_those_of_sweep_with_the_same_defaults():
+    (cell,) = [
+        cell for cell in read(ROOT / "notebooks/sweep.ipynb").cells if "parameters" in cell.metadata.get("tags", [])
+    ]
+    told = {}
+    exec(cell.source, told)  # noqa: S102 - the project's own notebook
+    del told["__builtins__"]
+    assert told == {name: one.default for name, one in inspect.signature(sweep).parameters.items()}
+    meanings = notebooks.parameters("sweep.ipynb")
+    assert list(meanings) == list(told)
+    assert all(meanings.values())
+
+
+def test_a_misspelt_parameter_is_refused_and_the_right_one_named():
+    notebooks.check_parameters(["", "vus = 1", "# Parameters\nvus = 500\nout = 'x'\n"])
+    with pytest.raises(PlanError, match=r"parameter 'vuss' is unknown; did you mean 'vus'\? The parameters are: vus, "):
+        notebooks.check_parameters(["# Parameters\nvuss = 500\n"])
+
+
+@pytest.mark.parametrize(
+    ("cwd", "notebook"), [("notebooks", "sweep.ipynb"), (".", "notebooks/sweep.ipynb")], ids=["in notebooks", "at root"]
+)
+def test_papermill_runs_the_sweep_where_the_user_stands(tmp_path, cwd, notebook):
+    told = run(
+        "papermill", notebook, tmp_path / "out.ipynb", "-p", "vus", "2,5", "-p", "duration_s", 1, "-p", "warmup_s", 0.3,
+        "-p", "repeats", 2, "-p", "out", tmp_path / "run", cwd=ROOT / cwd,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr[-2000:]
+    assert "unknown parameter" not in told.stderr
+    table = perfkit.load(tmp_path / "run")
+    assert len(table) == 8
+    assert table["valid"].all()
+    assert len(images(tmp_path / "out.ipynb")) >= 5
+    assert "The answer." in text(tmp_path / "out.ipynb")
+    assert (tmp_path / "run" / "trials.csv").exists()
+    for name in perfkit.figures.ALL:
+        for end in ("png", "svg"):
+            assert (tmp_path / "run" / "figures" / f"{name}.{end}").stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("vuss", "500", "did you mean 'vus'"),
+        ("vus", "0", "vus=0 is no whole number"),
+        ("vus", "10,10", "a level twice"),
+    ],
+)
+def test_papermill_stops_at_bad_input_before_anything_starts(tmp_path, name, value, message):
+    told = run(
+        "papermill", "notebooks/sweep.ipynb", tmp_path / "out.ipynb", "-p", name, value, "-p", "out", tmp_path / "run"
+    )
+    assert told.returncode != 0
+    assert message in told.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_shell_runs_the_sweep_on_this_environments_kernel_with_progress(tmp_path):
+    """A kernel of the same name that the user has must not be the one that runs."""
+    kernel = tmp_path / "home/.local/share/jupyter/kernels/python3"
+    elsewhere = tmp_path / "elsewhere/kernels/python3"
+    for folder in (kernel, elsewhere):
+        folder.mkdir(parents=True)
+        spec = {"argv": ["/bin/false", "{connection_file}"], "display_name": "not this one", "language": "python"}
+        (folder / "kernel.json").write_text(json.dumps(spec))
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+    told = run(
+        sys.executable, "-m", "perfkit", "sweep", *options, "--out", "run", cwd=tmp_path,
+        HOME=str(tmp_path / "home"), JUPYTER_PATH=str(tmp_path / "elsewhere"),
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr[-2000:]
+    assert told.stdout.splitlines()[-1] == f"executed notebook: {tmp_path / 'run' / 'sweep.ipynb'}"
+    assert len(images(tmp_path / "run" / "sweep.ipynb")) >= 5
+    assert "block 2/2" in told.stderr
+    assert "8/8" in told.stderr
+    assert "<00:" in told.stderr, "no time left is shown"
+    assert perfkit.load(tmp_path / "run")["valid"].all()
+
+
+def test_the_shell_draws_a_stored_run(measured, tmp_path):
+    shutil.copytree(measured, tmp_path / "run")
+    told = run(sys.executable, "-m", "perfkit", "sweep", "--run", "run", cwd=tmp_path)
+    assert told.returncode == 0, told.stderr[-2000:]
+    assert len(images(tmp_path / "run" / "sweep.ipynb")) >= 5
+    assert len(perfkit.load(tmp_path / "run")) == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--vus", "0"], "vus=0"),
+        (["--vus=-5"], "vus=-5"),
+        (["--vus", "abc"], "vus='abc'"),
+        (["--vuss", "5"], "unrecognized arguments: --vuss"),
+        (["--vu", "5"], "unrecognized arguments: --vu"),
+        (["--repeats", "0"], "repeats=0"),
+        (["--duration-s", "0"], "duration_s=0"),
+        (["--arms", "mutex,x"], "arm 'x' is unknown"),
+        (["--k6", "/no/k6"], "k6='/no/k6' is no program"),
+        (["--run", "/no/run"], "/no/run is no run folder"),
+    ],
+)
+def test_the_shell_refuses_bad_input_in_one_line(tmp_path, arguments, message):
+    told = run(sys.executable, "-m", "perfkit", "sweep", *arguments, "--out", tmp_path / "run")
+    assert told.returncode in (1, 2)
+    assert message in told.stderr
+    assert "Traceback" not in told.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_make_hands_every_variable_on_as_an_option():
+    told = run("make", "-n", "sweep", "VUS=10,50", "DURATION_S=3", "CONNECT_PER_ITERATION=True", "VUSS=1")
+    for option in ("--vus=10,50", "--duration-s=3", "--connect-per-iteration=True", "--vuss=1"):
+        assert f"'{option}'" in told.stdout

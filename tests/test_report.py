@@ -1,0 +1,108 @@
+import pytest
+
+from perfkit import environment, report
+
+from .test_statistics import A, B
+from .test_statistics import table as simulated
+
+
+@pytest.fixture
+def here():
+    from dataclasses import replace
+
+    return replace(environment.collect("1.1.0"), load_1m=0.0, gil=False, cores=2)
+
+
+def table(**options):
+    """A simulated table with what the report reads beside the metrics."""
+    made = simulated(**options)
+    made["pattern"] = made["arm"].map({A: "mutex", B: "inputQ"})
+    defaults = {"rate": None, "in_flight": made["vus"].astype(float), "server_cpus": "0"}
+    return made.assign(**{name: value for name, value in defaults.items() if name not in made})
+
+
+def test_a_difference_is_told_with_its_size_sign_interval_and_levels():
+    told = report.headline(table(ratio=1.05, noise=0.001), "cpu_per_call_us")
+    assert told.startswith("inputQ costs 5.0 %")
+    assert "more CPU per call than mutex (95 % interval +" in told
+    assert "6 blocks, at 10 and 100 VUs together)." in told
+    assert "fewer calls per second" in report.headline(table(ratio=0.9))
+
+
+def test_no_difference_found_is_told_as_not_known_with_what_could_have_been_seen():
+    told = report.headline(table(ratio=1.0, noise=0.05, seed=1))
+    assert told.startswith("Not known yet whether inputQ and mutex differ in throughput")
+    assert "could have seen a difference of" in told
+
+
+def test_one_block_asks_for_more():
+    assert "one block gives no interval; run at least 5 (repeats=5)" in report.headline(table(blocks=1))
+
+
+def test_one_arm_gives_no_comparison():
+    alone = table()
+    assert "One arm alone (mutex)" in report.headline(alone[alone["arm"] == A])
+
+
+def test_no_usable_level_gives_no_verdict():
+    assert report.headline(table(flags="generator limited")).startswith("No verdict on throughput")
+
+
+def test_the_answer_ends_with_the_primary_metric(here):
+    told = report.answer(table(), here)
+    assert told.rstrip("*").endswith(report.headline(table(), "cpu_per_call_us"))
+    assert report.headline(table()) in told
+    assert told._repr_markdown_() == told
+
+
+@pytest.mark.parametrize(
+    ("columns", "caveat"),
+    [
+        ({"flags": "generator limited"}, "k6 used more than 90 % of its cores"),
+        ({"flags": "failures", "valid": False}, "Calls failed in 24 of 24 trials (inputQ at 10 VUs, "),
+        ({"flags": "lost update", "valid": False}, "contradicts what was acknowledged"),
+        ({"flags": "cut off", "valid": False}, "Nothing of them counts"),
+        ({"flags": "dropped iterations"}, "no free VU"),
+        ({"flags": "warm-up too short"}, "Connections were still being made"),
+        ({"server_cpus": ""}, "were not pinned"),
+        ({"in_flight": 5.0}, "At 100 VUs only 5 calls were in flight"),
+    ],
+)
+def test_what_limits_a_run_is_said(here, columns, caveat):
+    assert caveat in report.answer(table(**columns), here)
+    assert caveat not in report.answer(table(), here)
+
+
+def test_few_blocks_unfinished_blocks_and_a_busy_machine_are_said(here):
+    from dataclasses import replace
+
+    assert "4 blocks are few" in report.answer(table(blocks=4), here)
+    unfinished = table()
+    unfinished.loc[unfinished["block"] == 5, ["complete", "valid"]] = False
+    assert "4 trials are left out" in report.answer(unfinished, here)
+    assert "was not idle" in report.answer(table(), replace(here, load_1m=1.5))
+    assert "hardly ever contended" in report.answer(table(), replace(here, gil=True))
+
+
+def test_arms_are_called_by_their_pattern_where_that_tells_them_apart():
+    assert report.labels(table()) == {A: "mutex", B: "inputQ"}
+    alike = table().assign(pattern="mutex")
+    assert report.labels(alike) == {A: A, B: B}
+
+
+def test_the_studys_tables_have_its_rows_and_columns(measured):
+    from perfkit import store
+
+    told = report.study_tables(store.load(measured))
+    tables = told.split("\n\n")
+    assert len(tables) == 2
+    for part, vus in zip(tables, (2, 5), strict=True):
+        head, _, *rows = part.splitlines()
+        assert head == f"| Parameters ({vus} VUs) | InputQ pattern | Mutex pattern |"
+        assert [row.split("|")[1].strip() for row in rows] == [
+            "data_received", "data_sent", "grpc_req_duration", "iteration_duration", "iterations"
+        ]  # fmt: skip
+        assert "avg=" in rows[2]
+        assert "p(95)=" in rows[2]
+        assert "/s)" in rows[4]
+        assert "nan" not in part

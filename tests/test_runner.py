@@ -1,0 +1,135 @@
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from perfkit import k6, process, runner
+from perfkit.environment import usable_cpus
+from perfkit.errors import LoadError, ServerError
+from perfkit.plan import Load, Trial, parse_arm
+from perfkit.results import flags, row
+
+MUTEX = parse_arm("mutex", 10)
+
+
+def trial(**load):
+    return Trial(3, MUTEX, Load(**{"vus": 5, "warmup_s": 0.4, "duration_s": 1, **load}))
+
+
+def measure(one, pin=True):
+    result, _ = runner.measure(one, 0, k6.find(), runner.place(pin=pin))
+    return result
+
+
+def strike(descendants, name, signal_number, after_s=1.0):
+    """Send a signal to the first child whose command line has `name`, once the load is on."""
+
+    def work():
+        time.sleep(after_s)
+        for pid in descendants(os.getpid()):
+            if name in Path(f"/proc/{pid}/cmdline").read_text():
+                os.kill(pid, signal_number)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("arm", ["mutex", "inputQ", "mutex?workers=1"])
+def test_a_closed_trial_counts_every_call_once(arm):
+    result = measure(Trial(0, parse_arm(arm, 10), Load(5, 0.4, 1)))
+    assert flags(result) in ((), ("generator limited",))
+    assert result.final_count == result.calls.acknowledged_total > result.calls.acknowledged > 100
+    flat = row(result, complete=True)
+    assert flat.in_flight == pytest.approx(5, rel=0.25)
+    assert 5 < flat.cpu_per_call_us < 5000
+    assert flat.server_peak_rss_mb > 10
+    assert 0.5 < result.server.window_s < 1.5
+
+
+def test_an_open_trial_offers_its_rate():
+    result = measure(trial(rate=200, vus=20))
+    assert result.calls.acknowledged == pytest.approx(200, rel=0.1)
+    assert result.calls.dropped_total == 0
+
+
+def test_an_offer_over_capacity_drops_iterations_and_says_so():
+    result = measure(trial(rate=50_000, vus=5))
+    assert result.calls.dropped_total > 1000
+    assert "dropped iterations" in flags(result)
+
+
+def test_connecting_in_every_iteration_is_a_load_of_its_own():
+    result = measure(trial(connect_per_iteration=True))
+    assert result.calls.late_connections == pytest.approx(result.calls.acknowledged, rel=0.05)
+    assert set(flags(result)) <= {"generator limited"}
+    assert result.final_count == result.calls.acknowledged_total
+
+
+def test_server_and_k6_are_kept_on_cores_of_their_own_where_there_are_two():
+    placement = runner.place(pin=True)
+    assert runner.place(pin=False) == runner.Placement()
+    if len(usable_cpus()) < 2:
+        assert placement == runner.Placement()
+    else:
+        assert len(placement.server) == 1
+        assert placement.k6
+        assert not set(placement.server) & set(placement.k6)
+        result = measure(trial())
+        assert (result.server.cpus, result.k6.cpus) == (placement.server, placement.k6)
+
+
+def test_a_server_that_dies_in_mid_trial_is_named(descendants):
+    striking = strike(descendants, "serve", signal.SIGKILL)
+    with pytest.raises(
+        ServerError,
+        match=r"trial of threads/mutex\?workers=10 at 5 VUs in block 3: server .* died .*signal 9\).*to continue",
+    ):
+        measure(trial(duration_s=5))
+    striking.join()
+
+
+def test_k6_killed_in_mid_trial_is_named(descendants):
+    striking = strike(descendants, "counter.js", signal.SIGKILL)
+    with pytest.raises(LoadError, match=r"block 3: k6 was killed by signal 9 in mid-trial"):
+        measure(trial(duration_s=5))
+    striking.join()
+
+
+def test_a_server_that_hangs_in_mid_trial_is_named(descendants, monkeypatch):
+    monkeypatch.setattr(k6, "TIMEOUT_S", 1.0)
+    monkeypatch.setattr(process, "STOP_S", 1.0)
+    striking = strike(descendants, "serve", signal.SIGSTOP)
+    with pytest.raises(ServerError, match=r"block 3: server .* hangs"):
+        measure(trial(duration_s=1.5))
+    striking.join()
+
+
+def test_calls_over_the_time_limit_are_counted_and_in_no_latency(descendants, monkeypatch):
+    monkeypatch.setattr(k6, "TIMEOUT_S", 0.3)
+
+    def pause():
+        time.sleep(1.0)
+        (pid,) = [pid for pid in descendants(os.getpid()) if "serve" in Path(f"/proc/{pid}/cmdline").read_text()]
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.6)
+        os.kill(pid, signal.SIGCONT)
+
+    pausing = threading.Thread(target=pause)
+    pausing.start()
+    result = measure(trial(duration_s=2))
+    pausing.join()
+    assert result.calls.failed_by_status.get("4", 0) >= 5
+    assert result.calls.latency.max_ms < 400
+    assert "failures" in flags(result)
+    assert "lost update" not in flags(result)
+    assert not row(result, complete=True).valid
+
+
+def test_nothing_is_left_running(descendants):
+    before = descendants(os.getpid())
+    measure(trial())
+    assert descendants(os.getpid()) == before
