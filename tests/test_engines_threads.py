@@ -42,6 +42,23 @@ def stub(channel):
     return counter_pb2_grpc.incrementCounterStub(channel)
 
 
+@pytest.fixture
+def held(counter):
+    """The counter kept busy by one call until `held.set()`, so that others have to wait for it."""
+    holding, release = threading.Event(), threading.Event()
+
+    def hold():
+        holding.set()
+        return release.wait(10)
+
+    blocker = threading.Thread(target=counter.increment, args=(1, hold))
+    blocker.start()
+    assert holding.wait(10)
+    yield release
+    release.set()
+    blocker.join(10)
+
+
 def status_of(call, *arguments, **options):
     with pytest.raises(grpc.RpcError) as raised:
         call(*arguments, **options)
@@ -100,62 +117,32 @@ def test_an_unknown_method_is_unimplemented(channel):
     assert code == grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_a_call_past_its_deadline_is_dropped_unapplied(counter, stub):
-    holding, release = threading.Event(), threading.Event()
-
-    def hold():
-        holding.set()
-        return release.wait(10)
-
-    blocker = threading.Thread(target=counter.increment, args=(1, hold))
-    blocker.start()
-    assert holding.wait(10)
+def test_a_call_past_its_deadline_is_dropped_unapplied(held, stub):
     code, _ = status_of(stub.increment, counter_pb2.incrementBy(value=100), timeout=0.2)
     assert code == grpc.StatusCode.DEADLINE_EXCEEDED
-    release.set()
-    blocker.join(10)
+    held.set()
     assert stub.increment(counter_pb2.incrementBy()).count == 1
 
 
-def test_a_cancelled_call_is_dropped_unapplied(counter, stub):
-    holding, release = threading.Event(), threading.Event()
-
-    def hold():
-        holding.set()
-        return release.wait(10)
-
-    blocker = threading.Thread(target=counter.increment, args=(1, hold))
-    blocker.start()
-    assert holding.wait(10)
+def test_a_cancelled_call_is_dropped_unapplied(held, stub):
     call = stub.increment.future(counter_pb2.incrementBy(value=100))
     time.sleep(0.2)  # nothing tells a client that its call has reached the server's queue
     call.cancel()
     time.sleep(0.2)  # nor that its cancellation has
-    release.set()
-    blocker.join(10)
+    held.set()
     assert stub.increment(counter_pb2.incrementBy()).count == 1
 
 
-def test_stopping_lets_running_calls_end(counter, engine, stub):
-    holding, release = threading.Event(), threading.Event()
-
-    def hold():
-        holding.set()
-        return release.wait(10)
-
-    blocker = threading.Thread(target=counter.increment, args=(1, hold))
-    blocker.start()
-    assert holding.wait(10)
+def test_stopping_lets_running_calls_end(held, engine, stub):
     calls = [stub.increment.future(counter_pb2.incrementBy(value=1)) for _ in range(12)]  # more than workers
     time.sleep(0.3)
     stopping = threading.Thread(target=engine.stop, args=(10,))
     stopping.start()
     time.sleep(0.2)
-    release.set()
+    held.set()
     assert sorted(call.result(timeout=10).count for call in calls) == list(range(2, 14))
     stopping.join(10)
     assert not stopping.is_alive()
-    blocker.join(10)
 
 
 def test_a_taken_port_is_refused_at_once(counter, engine):

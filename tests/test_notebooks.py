@@ -3,12 +3,15 @@ import inspect
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client.manager import KernelManager
 
 import perfkit
 from perfkit import notebooks
@@ -16,6 +19,7 @@ from perfkit.errors import PlanError
 from perfkit.experiment import sweep
 
 from .conftest import ROOT, SMALL
+from .test_process import gone_within
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 BIN = Path(sys.executable).parent
@@ -173,3 +177,38 @@ def test_make_hands_every_variable_on_as_an_option():
     told = run("make", "-n", "sweep", "VUS=10,50", "DURATION_S=3", "CONNECT_PER_ITERATION=True", "VUSS=1")
     for option in ("--vus=10,50", "--duration-s=3", "--connect-per-iteration=True", "--vuss=1"):
         assert f"'{option}'" in told.stdout
+
+
+@pytest.mark.parametrize("stop", ["interrupt_kernel", "kill"])
+def test_a_kernel_that_is_stopped_or_killed_leaves_no_server_and_no_k6(tmp_path, descendants, stop):
+    """JupyterLab's stop button interrupts the kernel; a crash of it is a SIGKILL."""
+    manager = KernelManager(kernel_name="python3", transport="ipc", ip=str(tmp_path / "kernel"))
+    manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
+    client.execute(f"import perfkit; perfkit.sweep(vus=[3], duration_s=20, repeats=1, out={str(tmp_path / 'run')!r})")
+    pid = manager.provisioner.process.pid
+    patience = time.monotonic() + 30
+    children = set()
+    while not any("counter.js" in command_of(child) for child in children):
+        assert time.monotonic() < patience, "k6 was not started"
+        time.sleep(0.1)
+        children = descendants(pid)
+    assert any("serve" in command_of(child) for child in children)
+    if stop == "kill":
+        os.kill(pid, signal.SIGKILL)
+    else:
+        manager.interrupt_kernel()
+        reply = client.get_shell_msg(timeout=30)
+        assert reply["content"]["ename"] == "KeyboardInterrupt"
+    assert gone_within(children, 5)
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def command_of(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""  # it ended meanwhile
