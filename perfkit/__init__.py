@@ -8,25 +8,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from perfkit import figures, report, statistics
-    from perfkit.experiment import sweep
+    from perfkit.experiment import answer, compare, sweep
     from perfkit.notebooks import check_parameters
-    from perfkit.results import columns
-    from perfkit.store import load, load_environment
+    from perfkit.rows import columns
+    from perfkit.store import load, load_environment, load_joint
 
 __all__ = [
+    "answer",
     "check_parameters",
     "columns",
+    "compare",
     "figures",
     "load",
     "load_environment",
+    "load_joint",
     "report",
     "statistics",
     "sweep",
 ]
 
 _HOME = {
+    "answer": "perfkit.experiment",
+    "compare": "perfkit.experiment",
+    "load_joint": "perfkit.store",
     "check_parameters": "perfkit.notebooks",
-    "columns": "perfkit.results",
+    "columns": "perfkit.rows",
     "load": "perfkit.store",
     "load_environment": "perfkit.store",
     "sweep": "perfkit.experiment",

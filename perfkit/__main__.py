@@ -1,34 +1,34 @@
-"""The command line: `python -m perfkit serve | sweep`."""
+"""The command line: `python -m perfkit serve | sweep | compare`."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from perfkit.errors import PerfkitError, PlanError
-from perfkit.plan import ENGINES, PATTERNS, parse_arm
+from perfkit.arms import ENGINES, PATTERNS, parse_arm
+from perfkit.errors import NotebookError, PerfkitError
 
-BAD_INPUT = 2
-FAILED = 1
+FAILED, BAD_INPUT, GATE_FAILED, NO_VERDICT = 1, 2, 3, 4
+"""Exit codes beside 0: broke after it had begun; refused before; a --fail-if held; not known, or not trusted."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0, 2 for bad input before anything was started, 1 for what broke later."""
+    """Run one command and return its exit code."""
     command, *rest = list(sys.argv[1:] if arguments is None else arguments) or [""]
-    commands = {"serve": _serve, "sweep": _sweep}
+    commands = {"serve": _serve, "sweep": _sweep, "compare": _compare}
     if command not in commands:
         print(f"usage: python -m perfkit {{{','.join(commands)}}} [--help]", file=sys.stderr)
         return 0 if command in ("-h", "--help") else BAD_INPUT
     try:
-        commands[command](rest)
-    except PlanError as error:
-        return _complain(error, BAD_INPUT)
+        return commands[command](rest)
     except PerfkitError as error:
-        return _complain(error, FAILED)
-    return 0
+        print(f"perfkit: error: {error}", file=sys.stderr)
+        return FAILED if isinstance(error, NotebookError) else BAD_INPUT
 
 
-def _serve(arguments: list[str]) -> None:
+def _serve(arguments: list[str]) -> int:
     parser = _parser("serve", "Serve one pattern over gRPC until SIGTERM or SIGINT.")
     subject = parser.add_mutually_exclusive_group(required=True)
     subject.add_argument("--pattern", help=" or ".join(PATTERNS))
@@ -43,21 +43,48 @@ def _serve(arguments: list[str]) -> None:
     from perfkit.serve import serve  # noqa: PLC0415 - after bad input, which needs no gRPC
 
     serve(arm, given.host, given.port)
+    return 0
 
 
-def _sweep(arguments: list[str]) -> None:
+def _sweep(arguments: list[str]) -> int:
+    parser = _parser("sweep", "Execute notebooks/sweep.ipynb; each option is the parameter of the same name.")
+    _execute("sweep", parser, arguments)
+    return 0
+
+
+def _compare(arguments: list[str]) -> int:
+    from perfkit import experiment, gate  # noqa: PLC0415 - as in _execute
+
+    parser = _parser("compare", "Execute notebooks/compare.ipynb; each option is the parameter of the same name.")
+    parser.add_argument("--json", type=Path, help="a file for the answer as JSON")
+    parser.add_argument("--fail-if", type=gate.parse, help='end with 3 if the whole interval is: "cpu_per_call>5%%"')
+    given, folder = _execute("compare", parser, arguments)
+    answer = experiment.answer(folder)
+    if given.json:
+        given.json.write_text(json.dumps(gate.as_json(answer), indent=1) + "\n")
+    print(answer.sentence)
+    if not answer.is_reached:
+        return NO_VERDICT
+    return GATE_FAILED if given.fail_if and gate.fails(given.fail_if, answer) else 0
+
+
+def _execute(kind: str, parser: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, Path]:
+    """Execute a notebook with options for its parameters; return all that was given, and the run folder."""
     from perfkit import experiment, notebooks  # noqa: PLC0415 - `serve` starts faster without them
 
-    parser = _parser("sweep", "Execute notebooks/sweep.ipynb; each option is the parameter of the same name.")
-    for name, meaning in notebooks.parameters("sweep.ipynb").items():
-        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, default=None, type=_value, help=meaning)
-    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    meanings = notebooks.parameters(f"{kind}.ipynb")
+    for name, meaning in meanings.items():
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, dest=name, default=None, type=_value, help=meaning.replace("%", "%%"))
+    given = parser.parse_args(arguments)
+    parameters = {name: value for name, value in vars(given).items() if name in meanings and value is not None}
     # Prepared here too, so that what is refused is refused in one line, before a kernel starts.
-    folder = experiment.prepare(**given).resolve()
-    given |= {"run": str(folder)} if "run" in given else {"out": str(folder)}
-    output = folder / "sweep.ipynb"
-    notebooks.execute("sweep.ipynb", given, output)
+    folder = experiment.prepare(kind, **parameters).resolve()
+    parameters |= {"run": str(folder)} if "run" in parameters else {"out": str(folder)}
+    output = folder / f"{kind}.ipynb"
+    notebooks.execute(f"{kind}.ipynb", parameters, output)
     print(f"executed notebook: {output}")
+    return given, folder
 
 
 def _parser(command: str, description: str) -> argparse.ArgumentParser:
@@ -81,11 +108,6 @@ def _value(text: str) -> Any:
         except ValueError:
             continue
     return text
-
-
-def _complain(error: PerfkitError, code: int) -> int:
-    print(f"perfkit: error: {error}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ PerfkitError
 ├── ServerError      a server did not start, died, hung or could not take its port
 ├── LoadError        k6 is missing or refused, or its load broke: never a number
 ├── StoreError       a run folder that can't be read, written or continued
+├── NotebookError    a cell of a notebook failed
 └── CounterError     a call that a counter did not apply
     ├── NegativeValue
     ├── CountOverflow
@@ -31,6 +32,10 @@ class LoadError(PerfkitError):
 
 class StoreError(PerfkitError):
     """A run folder can't be read, written or continued."""
+
+
+class NotebookError(PerfkitError):
+    """A cell of a notebook failed."""
 
 
 class CounterError(PerfkitError):

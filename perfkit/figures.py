@@ -35,7 +35,7 @@ ERROR_BARS = "dots: one trial each; line and bars: mean over blocks with its 95 
 
 def throughput(table: pd.DataFrame) -> Figure:
     """Acknowledged calls per second against VUs, with the answer as its title."""
-    figure, (axes,) = _figure(report.headline(table))
+    figure, (axes,) = blank(report.headline(table))
     _against_vus(axes, table, "throughput_rps")
     _label(
         axes,
@@ -47,21 +47,21 @@ def throughput(table: pd.DataFrame) -> Figure:
 
 def latency(table: pd.DataFrame) -> Figure:
     """Median, 95th and 99th percentile of latency against VUs, on a logarithmic axis."""
-    figure, panels = _figure("Latency of acknowledged calls, by percentile", panels=3, share_y=True)
+    figure, panels = blank("Latency of acknowledged calls, by percentile", panels=3, share_y=True)
     for axes, (metric, name) in zip(panels, {"p50_ms": "p50", "p95_ms": "p95", "p99_ms": "p99"}.items(), strict=True):
         _logarithmic(axes)
         _against_vus(axes, table, metric, logarithmic=True)
         axes.set_title(name)
         _label(axes, "latency (ms)" if axes is panels[0] else "", legend=axes is panels[0])
     note = ERROR_BARS.replace("mean", "geometric mean") + "; a percentile with too few calls is left out"
-    figure.supxlabel(_wrapped(note + _hollow(table), 140), fontsize=8, color="dimgray")
+    figure.supxlabel(wrapped(note + _hollow(table), 140), fontsize=8, color="dimgray")
     return figure
 
 
 def latency_distribution(table: pd.DataFrame) -> Figure:
     """Latency against percentile at the highest level, the tail stretched as HDR histograms show it."""
     vus = int(table["vus"].max())
-    figure, (axes,) = _figure(f"Latency distribution at {vus} VUs")
+    figure, (axes,) = blank(f"Latency distribution at {vus} VUs")
     _logarithmic(axes)
     level = table[table["valid"] & (table["vus"] == vus)]
     for (arm, name), (colour, _, line) in zip(report.labels(table).items(), STYLES * len(table), strict=False):
@@ -82,7 +82,7 @@ def latency_distribution(table: pd.DataFrame) -> Figure:
 
 def cpu_per_call(table: pd.DataFrame) -> Figure:
     """CPU time of the server per acknowledged call against VUs."""
-    figure, (axes,) = _figure(report.headline(table, "cpu_per_call_us"))
+    figure, (axes,) = blank(report.headline(table, "cpu_per_call_us"))
     _against_vus(axes, table, "cpu_per_call_us", hollow=False)
     _label(axes, "server CPU per call (µs)", f"{ERROR_BARS}; the axis does not begin at 0")
     return figure
@@ -92,7 +92,7 @@ def ratios(table: pd.DataFrame) -> Figure:
     """Each level's ratio to the baseline, for throughput and CPU per call."""
     against = statistics.baseline(table)
     names = report.labels(table)
-    figure, panels = _figure(f"How many times {names[against]}'s: each level, and all together", panels=2)
+    figure, panels = blank(f"How many times {names[against]}'s: each level, and all together", panels=2)
     for axes, metric in zip(panels, ("throughput_rps", "cpu_per_call_us"), strict=True):
         rows: list[str] = []
         for (arm, name), (colour, marker, _) in zip(names.items(), STYLES * len(names), strict=False):
@@ -122,7 +122,7 @@ def ratios(table: pd.DataFrame) -> Figure:
 
 def instrument(table: pd.DataFrame) -> Figure:
     """What the load really was: calls in flight, and how busy k6 and the server were."""
-    figure, panels = _figure("Was the server loaded, and was it the server that was measured?", panels=3)
+    figure, panels = blank("Was the server loaded, and was it the server that was measured?", panels=3)
     _logarithmic(panels[0])
     _against_vus(panels[0], table, "in_flight", logarithmic=True, hollow=False)
     levels = sorted(table["vus"].unique())
@@ -152,8 +152,12 @@ ALL: dict[str, Callable[[pd.DataFrame], Figure]] = {
 
 def draw(name: str, table: pd.DataFrame) -> Image:
     """Draw one of ALL, write it to the run folder as PNG and SVG, and return it for a notebook to show."""
-    figure = ALL[name](table)
-    folder = Path(table.attrs["run"]) / "figures"
+    return keep(ALL[name](table), table.attrs["run"], name)
+
+
+def keep(figure: Figure, run: str | Path, name: str) -> Image:
+    """Write a figure to a run folder as PNG and SVG, and return it for a notebook to show."""
+    folder = Path(run) / "figures"
     png = BytesIO()
     figure.savefig(png, dpi=DPI)
     try:
@@ -163,16 +167,15 @@ def draw(name: str, table: pd.DataFrame) -> Image:
             figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
     except OSError as error:  # a stored run may be somebody else's: what it shows matters more
         _log.warning("figure %s is shown only, %s can't be written: %s", name, folder, error.strerror)
-    return Image(  # type: ignore[no-untyped-call]
-        data=png.getvalue(), width=int(figure.get_figwidth() * 100), alt=figure.get_suptitle()
-    )
+    width, alt = int(figure.get_figwidth() * 100), figure.get_suptitle()
+    return Image(data=png.getvalue(), width=width, alt=alt)  # type: ignore[no-untyped-call]
 
 
-def _figure(title: str, panels: int = 1, *, share_y: bool = False) -> tuple[Figure, list[Axes]]:
-    """A figure that is drawn without pyplot, which would keep it alive and show it twice in a notebook."""
+def blank(title: str, panels: int = 1, *, share_y: bool = False) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure, made without pyplot, which would keep it alive and show it twice in a notebook."""
     figure = Figure(figsize=(8 if panels == 1 else 12, 4.8), layout="constrained")
     axes = figure.subplots(1, panels, squeeze=False, sharey=share_y)[0]
-    figure.suptitle(_wrapped(title, 85 if panels == 1 else 120), fontsize=11)
+    figure.suptitle(wrapped(title, 85 if panels == 1 else 120), fontsize=11)
     return figure, list(axes)
 
 
@@ -234,10 +237,11 @@ def _label(axes: Axes, y: str, note: str = "", *, legend: bool = True, vus_axis:
     if legend and axes.get_legend_handles_labels()[1]:
         axes.legend(frameon=False)
     if note and axes.figure:
-        axes.figure.supxlabel(_wrapped(note, 110), fontsize=8, color="dimgray")
+        axes.figure.supxlabel(wrapped(note, 110), fontsize=8, color="dimgray")
 
 
-def _wrapped(text: str, width: int) -> str:
+def wrapped(text: str, width: int) -> str:
+    """Break text into lines, and no number from its per cent."""
     return fill(text.replace(" %", "\N{NO-BREAK SPACE}%"), width)
 
 

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from perfkit.errors import LoadError
 from perfkit.plan import Load
-from perfkit.process import child
+from perfkit.process import Place, child
 from perfkit.results import Calls, Distribution, enough_samples
 
 SCRIPT = Path(__file__).parent.parent / "k6" / "counter.js"
@@ -127,8 +127,8 @@ class RunningLoad:
 
 
 @contextmanager
-def running(k6: K6, addresses: Sequence[str], load: Load, cpus: Sequence[int]) -> Iterator[RunningLoad]:
-    """Load all `addresses` at once from one k6 process, pinned to `cpus` (empty: not pinned)."""
+def running(k6: K6, addresses: Sequence[str], load: Load, place: Place) -> Iterator[RunningLoad]:
+    """Load all `addresses` at once from one k6 process."""
     with tempfile.TemporaryDirectory(prefix="perfkit-") as folder, tempfile.TemporaryFile() as log:
         config, summary = Path(folder, "config.json"), Path(folder, "summary.json")
         config.write_text("{}")  # instead of the user's own, which could change the load
@@ -147,7 +147,7 @@ def running(k6: K6, addresses: Sequence[str], load: Load, cpus: Sequence[int]) -
         for name, value in settings.items():
             argv += ["-e", f"{name}={value}"]
         with child(
-            [*argv, str(SCRIPT)], cpus=cpus, environment=_environment(cpus), stdout=log, stderr=subprocess.STDOUT
+            [*argv, str(SCRIPT)], place, environment=_environment(place.cpus), stdout=log, stderr=subprocess.STDOUT
         ) as process:
             yield RunningLoad(process, log, summary)
 

@@ -5,7 +5,7 @@ import difflib
 import inspect
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from perfkit.errors import PerfkitError, PlanError
-from perfkit.experiment import sweep
+from perfkit.errors import NotebookError, PlanError
+from perfkit.experiment import compare, sweep
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 
@@ -27,12 +27,15 @@ def parameters(name: str) -> dict[str, str]:
     return {parameter: told["help"] for parameter, told in papermill.inspect_notebook(str(FOLDER / name)).items()}
 
 
-def check_parameters(cells: Sequence[str]) -> None:
-    """Refuse injected parameters that the sweep does not have; `cells` are the sources run so far, IPython's `In`.
+EXPERIMENTS: dict[str, Callable[..., Path]] = {"sweep": sweep, "compare": compare}
+
+
+def check_parameters(kind: str, cells: Sequence[str]) -> None:
+    """Refuse injected parameters that a `sweep` or `compare` does not have; `cells` are those run, IPython's `In`.
 
     papermill only warns of a misspelt name and runs on with the default.
     """
-    known = list(inspect.signature(sweep).parameters)
+    known = list(inspect.signature(EXPERIMENTS[kind]).parameters)
     for cell in cells:
         if cell.startswith(INJECTED):
             for statement in ast.parse(cell).body:
@@ -48,7 +51,7 @@ def _refuse_unknown(name: str, known: Sequence[str]) -> None:
 
 
 def execute(name: str, given: Mapping[str, Any], output: Path) -> None:
-    """Execute a notebook on this environment's kernel, its output streams shown live; a PerfkitError if a cell fails.
+    """Execute a notebook on this environment's kernel, its output streams shown live; a NotebookError if a cell fails.
 
     `output` gets the executed notebook in either case.
     """
@@ -61,4 +64,4 @@ def execute(name: str, given: Mapping[str, Any], output: Path) -> None:
             stdout_file=sys.stdout, stderr_file=sys.stderr, config=Config(KernelManager={"transport": "ipc"}),
         )  # fmt: skip
     except PapermillExecutionError as error:
-        raise PerfkitError(f"{error.ename}: {error.evalue}; the notebook as far as it came is {output}") from error
+        raise NotebookError(f"{error.ename}: {error.evalue}; the notebook as far as it came is {output}") from error

@@ -1,13 +1,15 @@
-"""What to run: arms, load levels, trials, and the seeded order in which blocks take them."""
+"""What to run: trials of one arm or of several at once, and the seeded order in which blocks take them."""
 
-import math
 import random
 import resource
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, TypeVar
 
+from perfkit import parameters
+from perfkit.arms import Arm, parse_arm, parse_arms
 from perfkit.errors import PlanError
+
+T = TypeVar("T")
 
 SCHEMA_VERSION = 1
 """Of plan.json and trials.jsonl; a change is an entry in CHANGELOG.md."""
@@ -15,31 +17,18 @@ SCHEMA_VERSION = 1
 STUDY_LEVELS = (10, 100, 200, 300, 500, 1000)
 """The published study's numbers of VUs."""
 
-ENGINES = ("threads",)
-PATTERNS = ("mutex", "inputQ")
-
 K6_SHORTEST_S = 1.0
 """k6 takes no shorter scenario than this."""
 
 FILES_BESIDE_CONNECTIONS = 200
 """Files that k6 or a server holds open beside one for each connection, generously."""
 
+HANDICAP_US = 10
+"""CPU time that the handicap control burns in each call, in µs."""
 
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """One thing under test."""
-
-    engine: str
-    pattern: str
-    workers: int
-    burn_us: int = 0
-    """CPU time that each call burns on purpose, in µs: a known handicap"""
-
-    @property
-    def name(self) -> str:
-        """engine/pattern with its options: `threads/inputQ?workers=10`."""
-        burn = f"&burn_us={self.burn_us}" if self.burn_us else ""
-        return f"{self.engine}/{self.pattern}?workers={self.workers}{burn}"
+A, AA, HANDICAP, B, YARDSTICK = "a", "aa", "handicap", "b", "yardstick"
+"""Roles in a joint trial: an arm; the same again (A/A control); the same with a known burn; the other arm; and, where
+`a` is a foreign command that can't be told to burn, perfkit's own arm that the handicap is compared with instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +44,38 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """One measured window of one arm alone."""
+class Seat:
+    """An arm in its role in a joint trial."""
 
-    block: int
+    role: str
     arm: Arm
-    load: Load
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """Blocks of solo trials: each block takes every arm at every level once."""
+class Trial:
+    """One measured window: of one arm alone (solo), or of several at once (joint), each under `load`."""
+
+    block: int
+    seats: tuple[Seat, ...]
+    """in the order in which servers and scenarios are started"""
+    load: Load
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether several servers run at once."""
+        return len(self.seats) > 1
+
+    @property
+    def name(self) -> str:
+        """What is under test, for people and file names."""
+        return "joint" if self.is_joint else self.seats[0].arm.name
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Blocks of solo trials over levels: each block takes every arm at every level once."""
+
+    kind: ClassVar[str] = "sweep"
 
     levels: tuple[int, ...]
     arms: tuple[Arm, ...]
@@ -82,24 +92,86 @@ class Plan:
 
         The arms of a level stay neighbours in time, so that a drift of the machine meets them alike.
         """
-        order = random.Random(f"{self.seed}/{number}")  # noqa: S311 - an order, not a secret
+        order = _order(self.seed, number)
         trials = []
         for vus in order.sample(self.levels, len(self.levels)):
             load = Load(vus, self.warmup_s, self.duration_s, self.rate, self.connect_per_iteration)
-            trials += [Trial(number, arm, load) for arm in order.sample(self.arms, len(self.arms))]
+            trials += [Trial(number, (Seat(A, arm),), load) for arm in _shuffled(self.arms, order)]
         return tuple(trials)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON can hold it."""
-        return {"schema": SCHEMA_VERSION, "kind": "sweep", **asdict(self)}
+        return {"schema": SCHEMA_VERSION, "kind": self.kind, **asdict(self)}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "Plan":
+    def from_dict(cls, data: dict[str, Any]) -> "Sweep":
         """Return the plan that `to_dict` made this of."""
-        fields = {name: value for name, value in data.items() if name not in ("schema", "kind")}
-        fields["levels"] = tuple(data["levels"])
-        fields["arms"] = tuple(Arm(**arm) for arm in data["arms"])
-        return cls(**fields)
+        fields = _fields(data)
+        return cls(**{**fields, "levels": tuple(data["levels"]), "arms": tuple(Arm(**arm) for arm in data["arms"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Blocks of one joint trial each, with its controls in it, and of solo trials beside it if `solo`."""
+
+    kind: ClassVar[str] = "compare"
+
+    a: Arm
+    b: Arm
+    vus: int
+    rate: int | None
+    """of the solo trials only: a joint trial is a closed loop, so that its servers are saturated"""
+    budget_s: float
+    precision_pct: float
+    """half the width wanted of the primary interval; 0: as narrow as the budget makes it"""
+    margin_pct: float
+    """the largest difference that does not matter"""
+    solo: bool
+    warmup_s: float
+    duration_s: float
+    share_session: bool
+    """put all servers into one session, so that their shares of the core come out unequal: a check of the method"""
+    pin: bool
+    seed: int
+
+    def block(self, number: int) -> tuple[Trial, ...]:
+        """Return the trials of block `number` in random order, each with its servers in random order."""
+        order = _order(self.seed, number)
+        load = Load(self.vus, self.warmup_s, self.duration_s)
+        everyone = seats(self.a, self.b)
+        trials = [Trial(number, _shuffled(everyone, order), load)]
+        if self.solo:
+            alone = Load(self.vus, self.warmup_s, self.duration_s, self.rate)
+            trials += [Trial(number, (seat,), alone) for seat in everyone if seat.role in (A, HANDICAP, B)]
+        return _shuffled(tuple(trials), order)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON can hold it."""
+        return {"schema": SCHEMA_VERSION, "kind": self.kind, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Comparison":
+        """Return the plan that `to_dict` made this of."""
+        return cls(**{**_fields(data), "a": Arm(**data["a"]), "b": Arm(**data["b"])})
+
+
+Plan = Sweep | Comparison
+
+
+def plan_from_dict(data: dict[str, Any]) -> Plan:
+    """Return the plan of either kind that `to_dict` made this of."""
+    return Comparison.from_dict(data) if data["kind"] == Comparison.kind else Sweep.from_dict(data)
+
+
+def seats(a: Arm, b: Arm) -> tuple[Seat, ...]:
+    """Return who takes part in a joint trial: `a`, its controls, and `b`."""
+    controls: tuple[Seat, ...]
+    if a.is_foreign:
+        yardstick = parse_arm("threads/mutex", workers=10)
+        controls = (Seat(YARDSTICK, yardstick), Seat(HANDICAP, replace(yardstick, burn_us=HANDICAP_US)))
+    else:
+        controls = (Seat(HANDICAP, replace(a, burn_us=a.burn_us + HANDICAP_US)),)
+    return (Seat(A, a), Seat(AA, a), *controls, Seat(B, b))
 
 
 def plan_sweep(
@@ -113,57 +185,78 @@ def plan_sweep(
     workers: object = 10,
     pin: object = True,
     seed: object = 1,
-) -> Plan:
+) -> Sweep:
     """Return the plan that these parameters of notebooks/sweep.ipynb ask for; a PlanError names what makes none.
 
     Numbers may come as text, as papermill and a shell hand them on.
     """
-    plan = Plan(
+    plan = Sweep(
         levels=_levels(vus),
-        arms=_arms(arms, _whole("workers", workers, least=1)),
-        repeats=_whole("repeats", repeats, least=1),
-        warmup_s=_seconds("warmup_s", warmup_s, least=0.0),
-        duration_s=_seconds("duration_s", duration_s, least=0.1),
-        rate=None if rate in (None, "", "None") else _whole("rate", rate, least=1),
-        connect_per_iteration=_yes_or_no("connect_per_iteration", connect_per_iteration),
-        pin=_yes_or_no("pin", pin),
-        seed=_whole("seed", seed, least=0),
+        arms=parse_arms(arms, parameters.whole("workers", workers, least=1)),
+        repeats=parameters.whole("repeats", repeats, least=1),
+        warmup_s=parameters.seconds("warmup_s", warmup_s, least=0.0),
+        duration_s=parameters.seconds("duration_s", duration_s, least=0.1),
+        rate=parameters.rate(rate),
+        connect_per_iteration=parameters.yes_or_no("connect_per_iteration", connect_per_iteration),
+        pin=parameters.yes_or_no("pin", pin),
+        seed=parameters.whole("seed", seed, least=0),
     )
-    if plan.warmup_s + plan.duration_s < K6_SHORTEST_S:
-        raise PlanError(
-            f"warmup_s={plan.warmup_s:g} and duration_s={plan.duration_s:g} are {plan.warmup_s + plan.duration_s:g} s "
-            f"together, and k6 takes no load shorter than {K6_SHORTEST_S:g} s; make one of them longer"
-        )
-    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = max(plan.levels)
-    if most_files != resource.RLIM_INFINITY and highest + FILES_BESIDE_CONNECTIONS > most_files:
-        raise PlanError(
-            f"vus={highest}: each VU is an open connection, and this machine's hard limit is {most_files} open files; "
-            f"raise it (ulimit -Hn) or stay at {most_files - FILES_BESIDE_CONNECTIONS} VUs"
-        )
+    _refuse_impossible(plan.warmup_s, plan.duration_s, max(plan.levels), servers=1)
     return plan
 
 
-def parse_arm(text: str, workers: int) -> Arm:
-    """Return the arm written `engine/pattern?workers=N&burn_us=N`, `engine/pattern` or `pattern`.
-
-    `workers` is for an arm that does not say. Patterns may be written in any case.
-    """
-    subject, _, query = text.strip().partition("?")
-    engine, _, pattern = subject.rpartition("/")
-    known = {pattern.lower(): pattern for pattern in PATTERNS}
-    options = dict(part.partition("=")[::2] for part in query.split("&")) if query else {}
-    if (engine or ENGINES[0]) not in ENGINES or pattern.lower() not in known or set(options) - {"workers", "burn_us"}:
-        raise PlanError(
-            f"arm {text!r} is unknown; an arm is a pattern ({' or '.join(PATTERNS)}), with an engine "
-            f"({', '.join(ENGINES)}) and options (workers, burn_us) if wanted: {ENGINES[0]}/mutex?workers=4"
-        )
-    return Arm(
-        engine or ENGINES[0],
-        known[pattern.lower()],
-        _whole(f"workers of arm {text!r}", options.get("workers", workers), least=1),
-        _whole(f"burn_us of arm {text!r}", options.get("burn_us", 0), least=0),
+def plan_compare(
+    a: object = "threads/mutex",
+    b: object = "threads/inputQ",
+    vus: object = 20,
+    rate: object = None,
+    budget_s: object = 120,
+    precision_pct: object = 1,
+    margin_pct: object = 3,
+    solo: object = False,
+    duration_s: object = 2,
+    warmup_s: object = 1,
+    workers: object = 10,
+    share_session: object = False,
+    pin: object = True,
+    seed: object = 1,
+) -> Comparison:
+    """Return the plan that these parameters of notebooks/compare.ipynb ask for; a PlanError names what makes none."""
+    threads = parameters.whole("workers", workers, least=1)
+    plan = Comparison(
+        a=parse_arm(str(a), threads),
+        b=parse_arm(str(b), threads),
+        vus=parameters.whole("vus", vus, least=1),
+        rate=parameters.rate(rate),
+        budget_s=parameters.seconds("budget_s", budget_s, least=1),
+        precision_pct=parameters.percent("precision_pct", precision_pct),
+        margin_pct=parameters.percent("margin_pct", margin_pct),
+        solo=parameters.yes_or_no("solo", solo),
+        duration_s=parameters.seconds("duration_s", duration_s, least=0.1),
+        warmup_s=parameters.seconds("warmup_s", warmup_s, least=0.0),
+        share_session=parameters.yes_or_no("share_session", share_session),
+        pin=parameters.yes_or_no("pin", pin),
+        seed=parameters.whole("seed", seed, least=0),
     )
+    if plan.rate is not None and not plan.solo:
+        raise PlanError(f"rate={plan.rate} is of solo trials, and solo=False; say solo=True or leave the rate out")
+    _refuse_impossible(plan.warmup_s, plan.duration_s, plan.vus, servers=len(seats(plan.a, plan.b)))
+    return plan
+
+
+def _refuse_impossible(warmup_s: float, duration_s: float, vus: int, servers: int) -> None:
+    if warmup_s + duration_s < K6_SHORTEST_S:
+        raise PlanError(
+            f"warmup_s={warmup_s:g} and duration_s={duration_s:g} are {warmup_s + duration_s:g} s "
+            f"together, and k6 takes no load shorter than {K6_SHORTEST_S:g} s; make one of them longer"
+        )
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most_files != resource.RLIM_INFINITY and vus * servers + FILES_BESIDE_CONNECTIONS > most_files:
+        each = f" at each of {servers} servers" if servers > 1 else ""
+        raise PlanError(
+            f"vus={vus}{each}: each VU is an open connection, and this machine's hard limit is {most_files} open "
+            f"files; raise it (ulimit -Hn) or stay at {(most_files - FILES_BESIDE_CONNECTIONS) // servers} VUs"
+        )
 
 
 def _levels(vus: object) -> tuple[int, ...]:
@@ -171,54 +264,23 @@ def _levels(vus: object) -> tuple[int, ...]:
     if isinstance(vus, str) and "," in vus:
         vus = [part for part in vus.split(",") if part.strip()]
     if isinstance(vus, list | tuple):
-        levels = tuple(_whole("vus", level, least=1) for level in vus)
+        levels = tuple(parameters.whole("vus", level, least=1) for level in vus)
         if not levels:
             raise PlanError("vus=[] names no level; give at least one, as in vus=[10, 50]")
         if len(set(levels)) < len(levels):
             raise PlanError(f"vus={list(levels)} names a level twice; name each once, and repeats=N for more blocks")
         return tuple(sorted(levels))
-    highest = _whole("vus", vus, least=1, example="vus=500, or '10,50' for just those levels")
+    highest = parameters.whole("vus", vus, least=1, example="vus=500, or '10,50' for just those levels")
     return (*(level for level in STUDY_LEVELS if level < highest), highest)
 
 
-def _arms(arms: object, workers: int) -> tuple[Arm, ...]:
-    names = arms.split(",") if isinstance(arms, str) else arms
-    if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
-        raise PlanError(f"arms={arms!r} names no arm; write them as in arms='mutex,inputQ'")
-    parsed = tuple(parse_arm(name, workers) for name in names)
-    if len(set(parsed)) < len(parsed):
-        raise PlanError(f"arms={arms!r} names an arm twice; name each once, and repeats=N for more blocks")
-    return parsed
+def _order(seed: int, block: int) -> random.Random:
+    return random.Random(f"{seed}/{block}")  # noqa: S311 - an order, not a secret
 
 
-def _whole(name: str, value: object, least: int, example: str = "") -> int:
-    number = _number(value)
-    if number is None or not number.is_integer() or number < least:
-        raise PlanError(
-            f"{name}={value!r} is no whole number from {least}; {example or f'e.g. {name}={max(least, 10)}'}"
-        )
-    return int(number)
+def _shuffled(things: tuple[T, ...], order: random.Random) -> tuple[T, ...]:
+    return tuple(order.sample(things, len(things)))
 
 
-def _seconds(name: str, value: object, least: float) -> float:
-    number = _number(value)
-    if number is None or number < least:
-        raise PlanError(f"{name}={value!r} is no number of seconds from {least:g}; e.g. {name}=5")
-    return number
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _yes_or_no(name: str, value: object) -> bool:
-    words = {"true": True, "false": False, "1": True, "0": False}
-    if str(value).lower() not in words:
-        raise PlanError(f"{name}={value!r} is neither True nor False; say {name}=True or {name}=False")
-    return words[str(value).lower()]
+def _fields(data: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if name not in ("schema", "kind")}

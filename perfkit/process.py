@@ -10,13 +10,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import psutil
 
+from perfkit.arms import Arm
 from perfkit.errors import ServerError
-from perfkit.plan import Arm
 
 LAUNCH = Path(__file__).with_name("_launch.py")
 
@@ -30,28 +31,52 @@ STOP_S = 10.0
 """How long a server may take to end after SIGTERM: its own time to drain, doubled."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How a child process is run."""
+
+    cpus: tuple[int, ...] = ()
+    """the cores that it is pinned to (Linux); empty: not pinned"""
+    alike: bool = False
+    """Lay its memory out like that of every other such child, instead of at random (Linux).
+
+    Servers that take turns on a core many times a millisecond share its branch predictor and caches. Laid out at
+    random they get in each other's way by luck: CPU per call differs by 4 to 7 % between launches of the same code,
+    laid out alike by 0.6 % (bench/layout.py).
+    """
+    own_session: bool = True
+    """False: stay in the session of this process, so that the scheduler may favour one child over another"""
+
+
 @contextmanager
 def child(
     argv: Sequence[str],
+    place: Place,
     *,
-    cpus: Sequence[int],
     stdout: IO[bytes] | int,
     stderr: IO[bytes] | int,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `argv` in a session of its own; whatever is left of that session at the end is killed.
+    """Run `argv` in a process group of its own; whatever is left of that at the end is killed.
 
-    On Linux the child is pinned to `cpus` (empty: not pinned) and is killed when the thread that started it dies.
-    Signals meant for this process's terminal don't reach it: ending it in order is the caller's to do.
+    On Linux the child is killed when the thread that started it dies. Signals meant for this process's terminal don't
+    reach it: ending it in order is the caller's to do.
     """
-    launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), ",".join(map(str, cpus)), *argv]
+    cpus, layout = ",".join(map(str, place.cpus)), "alike" if place.alike else "random"
+    launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), cpus, layout, *argv]
     process = subprocess.Popen(
-        launch, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=environment, start_new_session=True
+        launch,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        env=environment,
+        start_new_session=place.own_session,
+        process_group=None if place.own_session else 0,
     )
     try:
         yield process
     finally:
-        # A session's leader is its group's, whether or not it still lives.
+        # A group's leader is its first process, whether or not that still lives.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -67,7 +92,11 @@ class RunningServer:
         self.pid = process.pid
         self._process = process
         self._log = log
-        self.address: str = self._line(START_S, "accept calls")["address"]
+
+    def ready(self) -> str:
+        """Wait until the server accepts calls; return its address."""
+        address: str = self._line(START_S, "accept calls")["address"]
+        return address
 
     def check(self) -> None:
         """Raise a ServerError if the server is gone."""
@@ -79,13 +108,18 @@ class RunningServer:
         self.check()
         self._process.send_signal(signal.SIGTERM)
         final_count: int = self._line(STOP_S, "end after SIGTERM")["increments"]
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired as error:
-            raise ServerError(f"server {self.name} hangs: it said its last line and did not end") from error
+        self._wait()
         if self._process.returncode != 0:
             raise ServerError(f"server {self.name} ended badly ({self._how()}){self._last_words()}")
         return final_count
+
+    def _wait(self) -> None:
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired as error:
+            raise ServerError(
+                f"server {self.name} hangs: it did not end within {STOP_S:g} s of SIGTERM{self._last_words()}"
+            ) from error
 
     def _line(self, patience_s: float, to_do: str) -> dict[str, Any]:
         assert self._process.stdout is not None  # noqa: S101 - so says the call in `server`
@@ -109,20 +143,15 @@ class RunningServer:
         return f"; it said: {text[-500:]}" if text else ""
 
 
-def command(arm: Arm) -> list[str]:
-    """Return the command that serves `arm` on a free loopback port."""
-    options = {"arm": arm.name, "port": 0}
-    return [sys.executable, "-m", "perfkit", "serve", *(f"--{name}={value}" for name, value in options.items())]
-
-
 @contextmanager
-def server(name: str, argv: Sequence[str], cpus: Sequence[int]) -> Iterator[RunningServer]:
-    """Run a server that says what `perfkit serve` says; one that was not stopped is killed at the end."""
+def server(arm: Arm, place: Place) -> Iterator[RunningServer]:
+    """Serve one of perfkit's own arms on a free loopback port; a server that was not stopped is killed at the end."""
+    argv = [sys.executable, "-m", "perfkit", "serve", f"--arm={arm.name}", "--port=0"]
     with (
         tempfile.TemporaryFile() as log,
-        child(argv, cpus=cpus, stdout=subprocess.PIPE, stderr=log) as process,
+        child(argv, place, stdout=subprocess.PIPE, stderr=log) as process,
     ):
-        yield RunningServer(name, process, log)
+        yield RunningServer(arm.name, process, log)
 
 
 def cpu_ns(pid: int) -> int:

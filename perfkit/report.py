@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from perfkit import statistics
+from perfkit.arms import PATTERNS
+from perfkit.comparison import Answer
 from perfkit.environment import Environment
-from perfkit.plan import PATTERNS
 from perfkit.results import INVALIDATING
 from perfkit.statistics import Ratio
 
@@ -45,6 +46,21 @@ def answer(table: pd.DataFrame, environment: Environment) -> Markdown:
     return Markdown(
         f"**What it can't say**\n\n{caveats}\n\n**What it says.** {throughput}\n\n**The answer.** **{cpu}**"
     )
+
+
+def verdict(answer: Answer) -> Markdown:
+    """Return the verdict of a comparison, large."""
+    spent = f"{answer.blocks} blocks, {answer.seconds:.0f} s of trials"
+    seen = ""
+    if answer.cpu_per_call and answer.cpu_per_call.detectable_pct is not None:
+        seen = f"; a difference of {answer.cpu_per_call.detectable_pct:.1f} % would be found 4 times out of 5"
+    return Markdown(f"# {answer.verdict}\n\n## {answer.sentence}\n\n{spent}{seen}.")
+
+
+def controls(answer: Answer) -> Markdown:
+    """Return what the controls of a comparison showed, and its caveats."""
+    checks = [f"- **{name}: {'passed' if one.ok else 'failed'}.** {one.told}." for name, one in answer.controls.items()]
+    return Markdown("\n".join([*checks, *(f"- {caveat}" for caveat in answer.caveats)]))
 
 
 def study_tables(table: pd.DataFrame) -> Markdown:

@@ -1,9 +1,10 @@
 """What came back: every number of a trial with its definition and unit, and what makes a trial say less or nothing."""
 
-from dataclasses import asdict, dataclass, fields
-from typing import Annotated, Any, get_type_hints
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from perfkit.plan import Arm, Load, Trial
+from perfkit.arms import Arm
+from perfkit.plan import Load, Seat, Trial
 
 SAMPLES_FOR_TAIL = 6.62
 """A percentile p is given from SAMPLES_FOR_TAIL / (1 - p/100) samples on: p99 from 662, p99.9 from 6,620.
@@ -14,6 +15,12 @@ count is asked of every other percentile.
 
 GENERATOR_LIMIT = 0.9
 """k6 using more than this part of its cores is the one that is measured, not the server."""
+
+EQUAL_SHARES = 0.05
+"""How much more CPU time one server of a joint trial may have got than another."""
+
+SATURATED = 0.9
+"""Cores that the servers of a joint trial use together, of the one they share, from which on they are saturated."""
 
 INVALIDATING = ("failures", "cut off", "lost update")
 """Flags with which nothing of a trial counts."""
@@ -88,6 +95,22 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """What one server did in a trial."""
+
+    calls: Calls
+    final_count: int
+    """of the server's counter, after the last call"""
+    usage: Usage
+
+    def cpu_per_call_us(self, load: Load) -> float | None:
+        """Return the CPU time per acknowledged call of the window, in µs; None where none was acknowledged."""
+        # The clocks are read a little beside the window's ends, so rates are divided, not sums.
+        calls = self.calls.acknowledged
+        return self.usage.cores / (calls / load.duration_s) * 1e6 if calls else None
+
+
+@dataclass(frozen=True, slots=True)
 class TrialResult:
     """One finished trial."""
 
@@ -96,12 +119,17 @@ class TrialResult:
     """how often this block had been begun before: an unfinished block is done anew"""
     started_at: str
     """UTC, ISO 8601"""
-    calls: Calls
-    final_count: int
-    """of the server's counter, after the last call"""
-    server: Usage
+    took_s: float
+    """from before the first server was started to after the last had ended"""
+    served: tuple[Served, ...]
+    """in the order of the trial's seats"""
     k6: Usage
     k6_cores_available: int
+
+    @property
+    def k6_busy(self) -> float:
+        """The part of its cores that k6 used."""
+        return self.k6.cores / self.k6_cores_available
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON can hold it."""
@@ -110,165 +138,51 @@ class TrialResult:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "TrialResult":
         """Return the result that `to_dict` made this of."""
-        trial, calls = data["trial"], data["calls"]
+        trial = data["trial"]
+        seats = tuple(Seat(seat["role"], Arm(**seat["arm"])) for seat in trial["seats"])
         return cls(
             **{
                 **data,
-                "trial": Trial(trial["block"], Arm(**trial["arm"]), Load(**trial["load"])),
-                "calls": Calls(
-                    **{
-                        **calls,
-                        "latency": Distribution(**calls["latency"]),
-                        "iteration": Distribution(**calls["iteration"]),
-                    }
-                ),
-                "server": Usage(**{**data["server"], "cpus": tuple(data["server"]["cpus"])}),
-                "k6": Usage(**{**data["k6"], "cpus": tuple(data["k6"]["cpus"])}),
+                "trial": Trial(trial["block"], seats, Load(**trial["load"])),
+                "served": tuple(_served(one) for one in data["served"]),
+                "k6": _usage(data["k6"]),
             }
         )
 
 
+def _served(data: dict[str, Any]) -> Served:
+    calls = data["calls"]
+    durations = {name: Distribution(**calls[name]) for name in ("latency", "iteration")}
+    return Served(Calls(**{**calls, **durations}), data["final_count"], _usage(data["usage"]))
+
+
+def _usage(data: dict[str, Any]) -> Usage:
+    return Usage(**{**data, "cpus": tuple(data["cpus"])})
+
+
 def flags(result: TrialResult) -> tuple[str, ...]:
     """Return what makes this trial say less than it seems to, worst first; INVALIDATING ones make it say nothing."""
-    calls, load = result.calls, result.trial.load
-    uncertain = calls.cut_off_total + calls.failed_total - calls.failed_by_status.get("connect", 0)
-    applied_as_told = calls.acknowledged_total <= result.final_count <= calls.acknowledged_total + uncertain
+    load = result.trial.load
     found = {
-        "lost update": not applied_as_told,
-        "failures": calls.failed_total > 0 or calls.acknowledged == 0,
-        "cut off": calls.cut_off_total > 0,
-        "generator limited": result.k6.cores > GENERATOR_LIMIT * result.k6_cores_available,
-        "dropped iterations": calls.dropped_total > 0,
-        "warm-up too short": calls.late_connections > 0 and not load.connect_per_iteration,
+        "lost update": not all(_applied_as_told(one) for one in result.served),
+        "failures": any(one.calls.failed_total > 0 or one.calls.acknowledged == 0 for one in result.served),
+        "cut off": any(one.calls.cut_off_total > 0 for one in result.served),
+        "generator limited": result.k6_busy > GENERATOR_LIMIT,
+        "dropped iterations": any(one.calls.dropped_total > 0 for one in result.served),
+        "warm-up too short": any(one.calls.late_connections > 0 for one in result.served)
+        and not load.connect_per_iteration,
+        "unequal shares": result.trial.is_joint and not _shares_are_equal(result),
+        "unsaturated": result.trial.is_joint and sum(one.usage.cores for one in result.served) < SATURATED,
     }
     return tuple(flag for flag, is_so in found.items() if is_so)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One trial as `perfkit.load` gives it, a column a field."""
-
-    block: Annotated[int, "block, from 0; the unit of replication"]
-    arm: Annotated[str, "engine/pattern with its options"]
-    engine: Annotated[str, "what serves gRPC"]
-    pattern: Annotated[str, "mutex or inputQ"]
-    workers: Annotated[int, "worker threads of the server"]
-    vus: Annotated[int, "virtual users of k6"]
-    rate: Annotated[int | None, "calls offered a second (open model); missing: closed model"]
-    connect_per_iteration: Annotated[bool, "whether each iteration connected and closed"]
-    warmup_s: Annotated[float, "seconds of load before the window"]
-    duration_s: Annotated[float, "seconds that the window was open"]
-    started_at: Annotated[str, "UTC, ISO 8601"]
-    attempt: Annotated[int, "how often this block had been begun before"]
-    complete: Annotated[bool, "whether the block was finished in this attempt; the others were done anew"]
-    valid: Annotated[bool, "whether the trial counts: complete, no failure, no call cut off, no lost update"]
-    flags: Annotated[str, "what makes it say less, with '; ' between; empty: nothing"]
-    acknowledged: Annotated[int, "calls that started in the window and were answered OK"]
-    failed_total: Annotated[int, "calls, and attempts to connect, not answered OK; whole trial"]
-    failed_by_status: Annotated[str, "those by gRPC status, as 'status:calls', with '; ' between"]
-    timed_out_total: Annotated[int, "of those, calls that ran into the client's time limit (status 4)"]
-    cut_off_total: Annotated[int, "calls sent that never ended before k6 did; whole trial"]
-    dropped_total: Annotated[int, "iterations that no VU was free for (open model only); whole trial"]
-    throughput_rps: Annotated[float, "acknowledged calls per second of the window"]
-    latency_avg_ms: Annotated[float | None, "mean latency of acknowledged calls, ms"]
-    latency_min_ms: Annotated[float | None, "shortest, ms"]
-    p50_ms: Annotated[float | None, "median latency, ms"]
-    p90_ms: Annotated[float | None, "90th percentile, ms"]
-    p95_ms: Annotated[float | None, "95th percentile, ms"]
-    p99_ms: Annotated[float | None, "99th percentile, ms; missing under 662 calls"]
-    p999_ms: Annotated[float | None, "99.9th percentile, ms; missing under 6,620 calls"]
-    latency_max_ms: Annotated[float | None, "longest, ms"]
-    percentiles_ms: Annotated[
-        dict[str, float], "latency distribution: percentile as text -> ms, those with enough calls"
-    ]
-    iterations: Annotated[int, "iterations that started in the window and ended"]
-    iteration_avg_ms: Annotated[float | None, "mean duration of an iteration, with connecting where it did, ms"]
-    iteration_min_ms: Annotated[float | None, "shortest, ms"]
-    iteration_p50_ms: Annotated[float | None, "median, ms"]
-    iteration_p90_ms: Annotated[float | None, "90th percentile, ms"]
-    iteration_p95_ms: Annotated[float | None, "95th percentile, ms"]
-    iteration_p99_ms: Annotated[float | None, "99th percentile, ms; missing under 662 iterations"]
-    iteration_p999_ms: Annotated[float | None, "99.9th percentile, ms; missing under 6,620 iterations"]
-    iteration_max_ms: Annotated[float | None, "longest, ms"]
-    data_sent_bytes: Annotated[int, "bytes that k6 sent in the window, HTTP/2 framing included"]
-    data_received_bytes: Annotated[int, "bytes that k6 received in the window"]
-    server_cpu_s: Annotated[float, "CPU seconds of the server in the window"]
-    server_cores: Annotated[float, "CPU seconds a second of the server"]
-    cpu_per_call_us: Annotated[float | None, "CPU time of the server per acknowledged call, µs"]
-    server_peak_rss_mb: Annotated[float, "largest resident memory of the server, MB (10^6 bytes)"]
-    k6_cores: Annotated[float, "CPU seconds a second of k6"]
-    k6_busy: Annotated[float, "the part of its cores that k6 used"]
-    k6_peak_rss_mb: Annotated[float, "largest resident memory of k6, MB"]
-    in_flight: Annotated[float | None, "calls in flight by Little's law: throughput times mean latency"]
-    final_count: Annotated[int, "the server's count after the last call, warm-up included"]
-    server_cpus: Annotated[str, "cores that the server was pinned to; empty: none"]
-    k6_cpus: Annotated[str, "cores that k6 was pinned to; empty: none"]
+def _applied_as_told(one: Served) -> bool:
+    calls = one.calls
+    uncertain = calls.cut_off_total + calls.failed_total - calls.failed_by_status.get("connect", 0)
+    return calls.acknowledged_total <= one.final_count <= calls.acknowledged_total + uncertain
 
 
-def columns() -> dict[str, str]:
-    """Return column → definition with unit, for the table that `perfkit.load` returns."""
-    hints = get_type_hints(Row, include_extras=True)
-    return {field.name: hints[field.name].__metadata__[0] for field in fields(Row)}
-
-
-def row(result: TrialResult, *, complete: bool) -> Row:
-    """Return a trial as one flat row; `complete` says whether its block was finished in the same attempt."""
-    calls, load, arm = result.calls, result.trial.load, result.trial.arm
-    latency, iteration = calls.latency, calls.iteration
-    throughput_rps = calls.acknowledged / load.duration_s
-    found = flags(result)
-    return Row(
-        block=result.trial.block,
-        arm=arm.name,
-        engine=arm.engine,
-        pattern=arm.pattern,
-        workers=arm.workers,
-        vus=load.vus,
-        rate=load.rate,
-        connect_per_iteration=load.connect_per_iteration,
-        warmup_s=load.warmup_s,
-        duration_s=load.duration_s,
-        started_at=result.started_at,
-        attempt=result.attempt,
-        complete=complete,
-        valid=complete and not set(found) & set(INVALIDATING),
-        flags="; ".join(found),
-        acknowledged=calls.acknowledged,
-        failed_total=calls.failed_total,
-        failed_by_status="; ".join(f"{status}:{count}" for status, count in calls.failed_by_status.items()),
-        timed_out_total=calls.failed_by_status.get("4", 0),
-        cut_off_total=calls.cut_off_total,
-        dropped_total=calls.dropped_total,
-        throughput_rps=throughput_rps,
-        latency_avg_ms=latency.avg_ms,
-        latency_min_ms=latency.min_ms,
-        p50_ms=latency.at("50"),
-        p90_ms=latency.at("90"),
-        p95_ms=latency.at("95"),
-        p99_ms=latency.at("99"),
-        p999_ms=latency.at("99.9"),
-        latency_max_ms=latency.max_ms,
-        percentiles_ms=latency.percentiles_ms,
-        iterations=iteration.count,
-        iteration_avg_ms=iteration.avg_ms,
-        iteration_min_ms=iteration.min_ms,
-        iteration_p50_ms=iteration.at("50"),
-        iteration_p90_ms=iteration.at("90"),
-        iteration_p95_ms=iteration.at("95"),
-        iteration_p99_ms=iteration.at("99"),
-        iteration_p999_ms=iteration.at("99.9"),
-        iteration_max_ms=iteration.max_ms,
-        data_sent_bytes=calls.data_sent_bytes,
-        data_received_bytes=calls.data_received_bytes,
-        server_cpu_s=result.server.cpu_s,
-        server_cores=result.server.cores,
-        cpu_per_call_us=result.server.cores / throughput_rps * 1e6 if throughput_rps else None,
-        server_peak_rss_mb=result.server.peak_rss_bytes / 1e6,
-        k6_cores=result.k6.cores,
-        k6_busy=result.k6.cores / result.k6_cores_available,
-        k6_peak_rss_mb=result.k6.peak_rss_bytes / 1e6,
-        in_flight=None if latency.avg_ms is None else throughput_rps * latency.avg_ms / 1e3,
-        final_count=result.final_count,
-        server_cpus=",".join(map(str, result.server.cpus)),
-        k6_cpus=",".join(map(str, result.k6.cpus)),
-    )
+def _shares_are_equal(result: TrialResult) -> bool:
+    used = [one.usage.cpu_s for one in result.served]
+    return max(used) <= (1 + EQUAL_SHARES) * min(used)

@@ -5,9 +5,9 @@ import os
 import signal
 import time
 
+from perfkit.arms import Arm
 from perfkit.counters import PATTERNS
 from perfkit.engines.threads import ThreadsEngine
-from perfkit.plan import Arm
 
 DRAIN_S = 5.0
 """How long running calls may take to end after the signal."""

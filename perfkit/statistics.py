@@ -49,6 +49,13 @@ class Ratio:
     blocks: int
 
     @property
+    def interval(self) -> tuple[float, float]:
+        """Both ends of the interval; for those who know that there were two blocks or more."""
+        if self.low is None or self.high is None:
+            raise ValueError(f"{self.blocks} block gives no interval")
+        return self.low, self.high
+
+    @property
     def differs(self) -> bool:
         """Whether "no difference" is refused at 5 %."""
         return self.p_value is not None and self.p_value < 1 - CONFIDENCE
@@ -89,19 +96,24 @@ def ratio(table: pd.DataFrame, metric: str, arm: str, against: str, levels: Sequ
     done = table[table["complete"] & table["vus"].isin(levels)]
     wide = done.pivot_table(index="block", columns=["vus", "arm"], values=metric)
     logs = np.mean([np.log(wide[level, arm] / wide[level, against]) for level in levels], axis=0)
-    middle = float(logs.mean())
-    found = Ratio(metric, arm, against, tuple(levels), float(np.exp(middle)), None, None, None, None, len(logs))
-    if len(logs) < 2:
+    return from_logs(metric, arm, against, levels, logs)
+
+
+def from_logs(metric: str, arm: str, against: str, levels: Sequence[int], logs: Sequence[float]) -> Ratio:
+    """Return the ratio whose logarithms, one a block, are given."""
+    numbers = np.asarray(logs, dtype=float)
+    middle = float(numbers.mean())
+    found = Ratio(metric, arm, against, tuple(levels), float(np.exp(middle)), None, None, None, None, len(numbers))
+    if len(numbers) < 2:
         return found
-    reach, freedom = _reach(logs), len(logs) - 1
-    error = float(logs.std(ddof=1)) / len(logs) ** 0.5
-    reachable = (stats.t.ppf((1 + CONFIDENCE) / 2, freedom) + stats.t.ppf(POWER, freedom)) * error
+    reach, freedom = _reach(numbers), len(numbers) - 1
+    error = float(numbers.std(ddof=1)) / len(numbers) ** 0.5
     return replace(
         found,
         low=float(np.exp(middle - reach)),
         high=float(np.exp(middle + reach)),
         p_value=float(2 * stats.t.sf(abs(middle) / error, freedom)) if error else float(middle == 0),
-        detectable_pct=float(np.expm1(reachable)) * 100,
+        detectable_pct=detectable_pct(error, freedom),
     )
 
 
@@ -115,6 +127,11 @@ def ratios(table: pd.DataFrame, metric: str, arm: str, against: str) -> list[Rat
         highest = max(highest, min(1.0, (one.p_value or 0.0) * (len(tested) - rank)))
         corrected[one.levels] = highest
     return [replace(one, p_value=corrected.get(one.levels)) for one in found]
+
+
+def detectable_pct(error: float, freedom: int) -> float:
+    """Return the smallest difference, in %, found 4 times out of 5 with this standard error (of logs) and freedom."""
+    return float(np.expm1((stats.t.ppf((1 + CONFIDENCE) / 2, freedom) + stats.t.ppf(POWER, freedom)) * error)) * 100
 
 
 def _reach(numbers: np.ndarray) -> float:

@@ -3,10 +3,13 @@
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import json
 import logging
 import os
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +17,20 @@ from typing import IO, Any
 
 import pandas as pd
 
+from perfkit.arms import Arm
 from perfkit.environment import Environment
 from perfkit.errors import StoreError
-from perfkit.plan import SCHEMA_VERSION, Plan
-from perfkit.results import TrialResult, columns, row
+from perfkit.plan import SCHEMA_VERSION, Plan, plan_from_dict
+from perfkit.results import TrialResult
+from perfkit.rows import JointRow, Row, columns, joint_rows, row
 
 RUNS = Path(__file__).parent.parent / "data" / "runs"
 """Where runs go that are not told where."""
+
+EXECUTED_NOTEBOOKS = {"sweep.ipynb", "compare.ipynb"}
+"""What papermill may have put in the folder before the run begins in it."""
+
+IsFinished = Callable[[Plan, list[TrialResult]], bool]
 
 _log = logging.getLogger(__name__)
 
@@ -34,19 +44,24 @@ class OpenRun:
         self._lock = lock  # held as long as this object lives
         self._results = _results(folder, mend=True)
 
-    def next_block(self) -> tuple[int, int] | None:
-        """Return the first block that is not complete and which attempt at it this is; None when all are."""
-        for block in range(self.plan.repeats):
-            attempts = _attempts(self._results, block)
-            if not any(_is_complete(self.plan, attempt) for attempt in attempts.values()):
-                return block, max(attempts, default=-1) + 1
-        return None
+    @property
+    def finished(self) -> list[TrialResult]:
+        """The trials of complete blocks, in the order measured."""
+        complete = _complete_blocks(self.plan, self._results)
+        return [result for result in self._results if (result.trial.block, result.attempt) in complete]
+
+    def next_block(self) -> tuple[int, int]:
+        """Return the first block that is not complete, and which attempt at it this is."""
+        done = {block for block, _ in _complete_blocks(self.plan, self._results)}
+        block = next(number for number in itertools.count() if number not in done)
+        begun = [result.attempt for result in self._results if result.trial.block == block]
+        return block, max(begun, default=-1) + 1
 
     def raw_summary(self, result: TrialResult) -> Path:
         """Return where k6's summary of a trial is kept."""
         trial = result.trial
-        arm = trial.arm.name.replace("/", "-").replace("?", "-")
-        return self.folder / "k6" / f"block{trial.block}-attempt{result.attempt}-{trial.load.vus}vus-{arm}.json.gz"
+        name = re.sub(r"[^\w.=-]+", "-", trial.name)[:60]
+        return self.folder / "k6" / f"block{trial.block}-attempt{result.attempt}-{trial.load.vus}vus-{name}.json.gz"
 
     def append(self, result: TrialResult) -> None:
         """Put a finished trial on disk, at once and for good."""
@@ -58,13 +73,14 @@ class OpenRun:
 
 
 @contextlib.contextmanager
-def open_run(plan: Plan, environment: Environment, out: str | Path = "") -> Iterator[OpenRun]:
+def open_run(plan: Plan, environment: Environment, is_finished: IsFinished, out: str | Path = "") -> Iterator[OpenRun]:
     """Open the run folder for this plan: a new one, or an unfinished one of the same plan and machine to continue.
 
     `out` names the folder; "" finds one in data/runs or makes one there. A named folder of another plan, schema or
-    machine, of a finished run, or in use by another process is refused with a StoreError.
+    machine, of a finished run, or in use by another process is refused with a StoreError. `is_finished` says of the
+    trials of complete blocks whether the plan is fulfilled.
     """
-    folder = Path(out) if out else _unfinished(plan, environment) or _new_folder(plan)
+    folder = Path(out) if out else _unfinished(plan, environment, is_finished) or _new_folder(plan)
     with contextlib.ExitStack() as stack:
         try:
             for name in ("", "k6", "figures"):
@@ -79,17 +95,13 @@ def open_run(plan: Plan, environment: Environment, out: str | Path = "") -> Iter
                 f"run folder {folder} is in use by another process; wait for it or name another"
             ) from error
         if (folder / "plan.json").exists():
-            _refuse_unlike(folder, plan, environment)
+            _refuse_unlike(folder, plan, environment, is_finished)
         elif extra := {path.name for path in folder.iterdir()} - {"k6", "figures", ".lock"} - EXECUTED_NOTEBOOKS:
             raise StoreError(f"out={folder} holds {min(extra)!r} and no run; name an empty or a new folder")
         else:
             _write(folder / "environment.json", environment.to_dict())
             _write(folder / "plan.json", plan.to_dict())  # last: a folder with a plan is a run
         yield OpenRun(folder, plan, lock)
-
-
-EXECUTED_NOTEBOOKS = {"sweep.ipynb"}
-"""What papermill may have put in the folder before the run begins in it."""
 
 
 def load_plan(run: str | Path) -> Plan:
@@ -100,7 +112,7 @@ def load_plan(run: str | Path) -> Plan:
             f"run {run} is of schema {data.get('schema')!r}, this perfkit reads {SCHEMA_VERSION}; "
             "draw it with the commit in its environment.json"
         )
-    return Plan.from_dict(data)
+    return plan_from_dict(data)
 
 
 def load_environment(run: str | Path) -> Environment:
@@ -109,42 +121,45 @@ def load_environment(run: str | Path) -> Environment:
 
 
 def load(run: str | Path) -> pd.DataFrame:
-    """Return a run as a tidy table: one row a trial, in the order measured.
+    """Return the solo trials of a run as a tidy table: one row a trial, in the order measured.
 
     `perfkit.columns()` gives each column's definition and unit. Rows of blocks that were left unfinished are there,
     with complete = False; `valid` says which rows count. `df.attrs["run"]` is the folder.
     """
-    folder = Path(run)
-    plan = load_plan(folder)
-    results = _results(folder, mend=False)
-    complete = {
-        (block, attempt)
-        for block in range(plan.repeats)
-        for attempt, trials in _attempts(results, block).items()
-        if _is_complete(plan, trials)
-    }
-    rows = [row(result, complete=(result.trial.block, result.attempt) in complete) for result in results]
-    table = pd.DataFrame([asdict(one) for one in rows], columns=list(columns()))
-    table.attrs["run"] = str(folder)
+    plan, results = load_plan(run), _results(Path(run), mend=False)
+    complete = _complete_blocks(plan, results)
+    rows = [
+        row(result, complete=(result.trial.block, result.attempt) in complete)
+        for result in results
+        if not result.trial.is_joint
+    ]
+    return _table(run, rows, Row)
+
+
+def load_joint(run: str | Path) -> pd.DataFrame:
+    """Return the joint trials of a run as a tidy table: one row a server in a trial, otherwise like `load`."""
+    plan, results = load_plan(run), _results(Path(run), mend=False)
+    complete = _complete_blocks(plan, results)
+    rows = [
+        one
+        for result in results
+        if result.trial.is_joint
+        for one in joint_rows(result, complete=(result.trial.block, result.attempt) in complete)
+    ]
+    return _table(run, rows, JointRow)
+
+
+def _table(run: str | Path, rows: Sequence[Row | JointRow], of: type[Row] | type[JointRow]) -> pd.DataFrame:
+    table = pd.DataFrame([asdict(one) for one in rows], columns=list(columns(of)))
+    table.attrs["run"] = str(run)
     return table
 
 
-def is_finished(run: str | Path) -> bool:
-    """Return whether every block of a run is complete."""
-    return _is_finished(Path(run), load_plan(run))
-
-
-def _is_finished(folder: Path, plan: Plan) -> bool:
-    results = _results(folder, mend=False)
-    return all(
-        any(_is_complete(plan, attempt) for attempt in _attempts(results, block).values())
-        for block in range(plan.repeats)
-    )
-
-
-def _refuse_unlike(folder: Path, plan: Plan, environment: Environment) -> None:
+def _refuse_unlike(folder: Path, plan: Plan, environment: Environment, is_finished: IsFinished) -> None:
     stored = load_plan(folder)
-    for name in Plan.__slots__:
+    if stored.kind != plan.kind:
+        raise StoreError(f"run folder {folder} holds a {stored.kind}, not a {plan.kind}; name another folder")
+    for name in plan.__slots__:
         if getattr(stored, name) != getattr(plan, name):
             raise StoreError(
                 f"run folder {folder} is of another plan: {name} {_short(getattr(stored, name))} there, "
@@ -156,16 +171,22 @@ def _refuse_unlike(folder: Path, plan: Plan, environment: Environment) -> None:
             f"run folder {folder} was measured elsewhere: {difference} here; its halves would not compare, "
             "so name another folder"
         )
-    if _is_finished(folder, plan):
+    if _is_fulfilled(folder, plan, is_finished):
         raise StoreError(f"run folder {folder} is finished; draw it with run={folder}, or name another for a new run")
 
 
-def _unfinished(plan: Plan, environment: Environment) -> Path | None:
+def _is_fulfilled(folder: Path, plan: Plan, is_finished: IsFinished) -> bool:
+    results = _results(folder, mend=False)
+    complete = _complete_blocks(plan, results)
+    return is_finished(plan, [one for one in results if (one.trial.block, one.attempt) in complete])
+
+
+def _unfinished(plan: Plan, environment: Environment, is_finished: IsFinished) -> Path | None:
     """The newest unfinished run of the same plan and machine in data/runs."""
-    for folder in sorted(RUNS.glob("sweep-*"), reverse=True):
+    for folder in sorted(RUNS.glob(f"{plan.kind}-*"), reverse=True):
         try:
             like = load_plan(folder) == plan and not load_environment(folder).difference(environment)
-            if like and not _is_finished(folder, plan) and not _is_in_use(folder):
+            if like and not _is_fulfilled(folder, plan, is_finished) and not _is_in_use(folder):
                 return folder
         except (StoreError, TypeError, KeyError):
             continue  # not this perfkit's to continue; a new folder is made
@@ -183,19 +204,13 @@ def _is_in_use(folder: Path) -> bool:
 
 def _new_folder(plan: Plan) -> Path:
     digest = hashlib.sha256(json.dumps(plan.to_dict(), sort_keys=True).encode()).hexdigest()[:6]
-    return RUNS / f"sweep-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{digest}"
+    return RUNS / f"{plan.kind}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{digest}"
 
 
-def _attempts(results: list[TrialResult], block: int) -> dict[int, list[TrialResult]]:
-    attempts: dict[int, list[TrialResult]] = {}
-    for result in results:
-        if result.trial.block == block:
-            attempts.setdefault(result.attempt, []).append(result)
-    return attempts
-
-
-def _is_complete(plan: Plan, attempt: list[TrialResult]) -> bool:
-    return len(attempt) == len(plan.levels) * len(plan.arms)
+def _complete_blocks(plan: Plan, results: list[TrialResult]) -> set[tuple[int, int]]:
+    """(block, attempt) of each block that has all its trials from one attempt."""
+    counts = Counter((result.trial.block, result.attempt) for result in results)
+    return {begun for begun, count in counts.items() if count == len(plan.block(begun[0]))}
 
 
 def _results(folder: Path, *, mend: bool) -> list[TrialResult]:
@@ -231,5 +246,5 @@ def _write(path: Path, data: dict[str, Any]) -> None:
 
 def _short(value: object) -> str:
     if isinstance(value, tuple):
-        return ",".join(getattr(part, "name", str(part)) for part in value)
-    return repr(value)
+        return ",".join(map(_short, value))
+    return value.name if isinstance(value, Arm) else repr(value)

@@ -1,0 +1,124 @@
+"""A comparison → matplotlib figures: the verdict first, every block a dot."""
+
+import numpy as np
+import pandas as pd
+from IPython.display import Image
+from matplotlib.figure import Figure
+
+from perfkit import comparison
+from perfkit.comparison import Answer
+from perfkit.figures import blank, keep, wrapped
+from perfkit.plan import AA, HANDICAP, YARDSTICK, A, B
+from perfkit.results import GENERATOR_LIMIT
+from perfkit.statistics import Ratio
+from perfkit.store import load, load_joint
+
+LOOKS = {B: ("#0072B2", "D"), AA: ("dimgray", "o"), HANDICAP: ("#D55E00", "s")}
+"""Colour and marker of each row of the forest plot."""
+
+
+def forest(answer: Answer, joint: pd.DataFrame, _solo: pd.DataFrame) -> Figure:
+    """B, A/A and handicap as ratios to a, every block a dot, the margin as a band, the verdict as the title."""
+    figure, (axes,) = blank(answer.sentence)
+    a, b = comparison.names(answer.plan)
+    margin = 1 + answer.plan.margin_pct / 100
+    axes.axvspan(1 / margin, margin, color="0.9", label=f"margin, ±{answer.plan.margin_pct:g} %")
+    axes.axvline(1, color="dimgray", linewidth=1)
+    rows = []
+    if answer.cpu_per_call:
+        rows.append((B, f"{b}\nagainst {a}", answer.cpu_per_call))
+        rows.append((AA, f"A/A control:\n{a} again", answer.controls["aa"].found))
+        rows.append((HANDICAP, f"handicap control:\n{a if not answer.plan.a.is_foreign else 'mutex'} with a known burn",
+                     answer.controls["handicap"].found))  # fmt: skip
+    by_block = joint[joint["valid"]].pivot_table(index="block", columns="role", values="cpu_per_call_us")
+    for height, (role, _, found) in enumerate(rows):
+        colour, marker = LOOKS[role]
+        against = YARDSTICK if role == HANDICAP and YARDSTICK in by_block else A
+        ratios = by_block[role] / by_block[against]
+        axes.plot(ratios, np.full(len(ratios), height + 0.18), ".", color=colour, alpha=0.5)
+        axes.errorbar(
+            found.ratio, height, xerr=_bar(found), color=colour, marker=marker, markersize=9, capsize=5, linewidth=2
+        )
+        axes.annotate(f"{found.ratio:.3f}", (found.ratio, height), (0, -18), textcoords="offset points", ha="center")
+    axes.set_yticks(range(len(rows)), [name for _, name, _ in rows])
+    axes.set_ylim(max(len(rows), 1) - 0.4, -0.6)
+    axes.set_xlabel(f"CPU per call, times that of {a}")
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(frameon=False, loc="best")
+    figure.supxlabel("dots: one block each; bars: 95 % interval over blocks", fontsize=8, color="dimgray")
+    return figure
+
+
+def narrowing(answer: Answer, joint: pd.DataFrame, _solo: pd.DataFrame) -> Figure:
+    """How the interval of the primary ratio narrowed with the time spent."""
+    figure, (axes,) = blank("How the interval narrowed")
+    steps = comparison.narrowing(answer.plan, joint)
+    seconds = [spent for spent, _ in steps]
+    axes.fill_between(seconds, [one.interval[0] for _, one in steps], [one.interval[1] for _, one in steps], alpha=0.25,
+                      color=LOOKS[B][0], label="95 % interval (t), as if it had ended there")  # fmt: skip
+    axes.plot(seconds, [one.ratio for _, one in steps], color=LOOKS[B][0], marker=".", label="ratio b to a")
+    margin = 1 + answer.plan.margin_pct / 100
+    axes.axhspan(1 / margin, margin, color="0.9", zorder=0, label=f"margin, ±{answer.plan.margin_pct:g} %")
+    axes.axhline(1, color="dimgray", linewidth=1)
+    if len(steps) > 3:  # the first, of two blocks, would make all others flat
+        shown = [end for _, one in steps[2:] for end in one.interval]
+        axes.set_ylim(min(*shown, 1 / margin) - 0.005, max(*shown, margin) + 0.005)
+    axes.set_xlabel("seconds of joint trials")
+    axes.set_ylabel("CPU per call, b in a's")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    return figure
+
+
+def shares(_answer: Answer, joint: pd.DataFrame, _solo: pd.DataFrame) -> Figure:
+    """Each server's share of the core, and how busy k6 was, block by block."""
+    figure, (left, right) = blank("Did the servers get equal shares, and had k6 time to spare?", panels=2)
+    for role, trials in joint.groupby("role"):
+        colour, marker = LOOKS.get(str(role), ("black", "^"))
+        left.plot(
+            trials["block"], trials["share"], marker=marker, linestyle="none", color=colour, alpha=0.7, label=role
+        )
+    left.axhline(1 / joint["role"].nunique(), color="dimgray", linewidth=1, label="equal")
+    left.set_ylabel("share of the servers' CPU time")
+    right.plot(joint["block"], joint["k6_busy"], "k.", label="k6")
+    right.axhline(GENERATOR_LIMIT, color="dimgray", linewidth=1, label=f"limit, {GENERATOR_LIMIT:g}")
+    right.set_ylabel("part of its cores that k6 used")
+    right.set_ylim(0, 1.05)
+    for axes in (left, right):
+        axes.set_xlabel("block")
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    return figure
+
+
+def beside(answer: Answer, _joint: pd.DataFrame, solo: pd.DataFrame) -> Figure:
+    """What solo trials in the same blocks say, beside the joint ones."""
+    figure, (axes,) = blank("Solo trials beside joint ones")
+    rows = [("CPU per call, joint", answer.cpu_per_call)] if answer.cpu_per_call else []
+    rows += [(f"{name.replace('_', ' ')}, solo", found) for name, found in answer.solo.items() if name != HANDICAP]
+    for height, (_, found) in enumerate(rows):
+        colour, marker = LOOKS[B] if height == 0 else LOOKS[AA]
+        axes.errorbar(found.ratio, height, xerr=_bar(found), color=colour, marker=marker, capsize=5, linewidth=2)
+    axes.axvline(1, color="dimgray", linewidth=1)
+    axes.set_yticks(range(len(rows)), [name for name, _ in rows])
+    axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
+    axes.set_xlabel("b's, in a's")
+    axes.grid(axis="x", alpha=0.3)
+    note = "bars: 95 % interval over the same blocks" if len(solo) else "no solo trials were asked for (solo=True)"
+    figure.supxlabel(wrapped(note, 110), fontsize=8, color="dimgray")
+    return figure
+
+
+ALL = {"forest": forest, "narrowing": narrowing, "shares": shares, "solo-beside-joint": beside}
+"""name of the file in the run folder → the figure"""
+
+
+def _bar(found: Ratio) -> list[list[float]] | None:
+    if found.low is None or found.high is None:
+        return None
+    return [[found.ratio - found.low], [found.high - found.ratio]]
+
+
+def draw(name: str, answer: Answer, run: str) -> Image:
+    """Draw one of ALL, write it to the run folder as PNG and SVG, and return it for a notebook to show."""
+    return keep(ALL[name](answer, load_joint(run), load(run)), run, name)
