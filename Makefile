@@ -5,10 +5,11 @@ VENV := .venv
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test bench lab lock check
+.PHONY: help setup sweep compare test bench lab lock check
 
 help:
 	@echo "make sweep VUS=500   set up, run the experiment, say where the executed notebook lies"
+	@echo "make compare         set up, compare two arms until the answer is known: make compare A=mutex B=inputQ"
 	@echo "make test            set up, check and test"
 	@echo "make bench           compare the server with the textbook's, and k6 with its default collector"
 	@echo "make lab             open the notebooks in JupyterLab"
@@ -30,6 +31,9 @@ OPTIONS = $(foreach name,$(filter-out PYTHON VENV,$(GIVEN)),'--$(subst _,-,$(she
 
 sweep: $(READY)
 	@$(VENV)/bin/python -m perfkit sweep $(OPTIONS)
+
+compare: $(READY)
+	@$(VENV)/bin/python -m perfkit compare $(OPTIONS)
 
 check: $(READY)
 	$(VENV)/bin/ruff check .

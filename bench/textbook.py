@@ -11,8 +11,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from perfkit import k6, process, runner, statistics
-from perfkit.plan import Load, parse_arm
+from perfkit import k6, runner, statistics
+from perfkit.arms import parse_arm
+from perfkit.plan import A, B, Load, Seat, Trial
+from perfkit.results import INVALIDATING, flags
 
 TARGET = 1.08
 LOAD = Load(vus=10, warmup_s=1, duration_s=3)
@@ -20,21 +22,17 @@ LOAD = Load(vus=10, warmup_s=1, duration_s=3)
 
 def main(blocks: int = 12, workers: int = 10) -> int:
     program, placement = k6.find(), runner.place(pin=True)
-    ours = parse_arm("threads/mutex", workers)
-    commands = [
-        ("textbook", [sys.executable, str(Path(__file__).with_name("textbook_server.py")), str(workers)]),
-        ("perfkit", process.command(ours)),
-    ]
+    server = Path(__file__).with_name("textbook_server.py")
+    textbook = parse_arm(f"exec:'{sys.executable}' '{server}' {{port}} {workers}", workers)
+    seats = [Seat(A, textbook), Seat(B, parse_arm("threads/mutex", workers))]
     ratios = []
-    for _ in tqdm(range(blocks), unit="block"):
-        random.shuffle(commands)
-        watched = runner.watch(commands, LOAD, program, placement)
-        capacity = {}
-        for (name, _), served in zip(commands, watched.served, strict=True):
-            if served.calls.failed_total or served.final_count != served.calls.acknowledged_total:
-                raise SystemExit(f"{name}: {served.calls.failed_total} failures, count {served.final_count}")
-            capacity[name] = served.calls.acknowledged / served.usage.cpu_s
-        ratios.append(capacity["perfkit"] / capacity["textbook"])
+    for block in tqdm(range(blocks), unit="block"):
+        trial = Trial(block, tuple(random.sample(seats, 2)), LOAD)
+        result, _ = runner.measure(trial, 0, program, placement)
+        if broken := set(flags(result)) & set(INVALIDATING):
+            raise SystemExit(f"block {block} does not count: {broken}")
+        cost = {seat.role: one.cpu_per_call_us(LOAD) for seat, one in zip(trial.seats, result.served, strict=True)}
+        ratios.append(cost[A] / cost[B])
     found = statistics.mean(ratios, logarithmic=True)
     print(
         f"capacity, perfkit's threads/mutex against the textbook's, {workers} workers, {blocks} blocks: "

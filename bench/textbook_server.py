@@ -1,10 +1,10 @@
 """The textbook's gRPC server: ThreadPoolExecutor, a lock, the same services. Frozen: the baseline of `make bench`.
 
-It says the same two JSON lines as `perfkit serve`, and shares none of its code but the generated stubs.
+    python bench/textbook_server.py PORT WORKERS
+
+It shares none of perfkit's code but the generated stubs.
 """
 
-import json
-import os
 import signal
 import sys
 import threading
@@ -34,24 +34,21 @@ class Counter(counter_pb2_grpc.incrementCounterServicer):
         return counter_pb2.status(message=f"Incremented value is {count}", count=count)
 
 
-def main(workers):
+def main(port, workers):
     stopping = (signal.SIGTERM, signal.SIGINT)
     signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
-    counter = Counter()
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=workers), options=[("grpc.so_reuseport", 0)])
-    counter_pb2_grpc.add_incrementCounterServicer_to_server(counter, server)
+    counter_pb2_grpc.add_incrementCounterServicer_to_server(Counter(), server)
     service = counter_pb2.DESCRIPTOR.services_by_name["incrementCounter"].full_name
     health_servicer = health.HealthServicer()
     health_servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection((service, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
-    print(json.dumps({"event": "ready", "address": f"127.0.0.1:{port}", "pid": os.getpid()}), flush=True)
     signal.sigwait(stopping)
     server.stop(5).wait()
-    print(json.dumps({"event": "stopped", "increments": counter.count}), flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

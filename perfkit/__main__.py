@@ -1,4 +1,4 @@
-"""The command line: `python -m perfkit serve | sweep | compare`."""
+"""The command line: `python -m perfkit serve | sweep | compare | calibrate`."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ FAILED, BAD_INPUT, GATE_FAILED, NO_VERDICT = 1, 2, 3, 4
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     command, *rest = list(sys.argv[1:] if arguments is None else arguments) or [""]
-    commands = {"serve": _serve, "sweep": _sweep, "compare": _compare}
+    commands = {"serve": _serve, "sweep": _sweep, "compare": _compare, "calibrate": _calibrate}
     if command not in commands:
         print(f"usage: python -m perfkit {{{','.join(commands)}}} [--help]", file=sys.stderr)
         return 0 if command in ("-h", "--help") else BAD_INPUT
@@ -66,6 +66,27 @@ def _compare(arguments: list[str]) -> int:
     if not answer.is_reached:
         return NO_VERDICT
     return GATE_FAILED if given.fail_if and gate.fails(given.fail_if, answer) else 0
+
+
+def _calibrate(arguments: list[str]) -> int:
+    from perfkit import calibrate  # noqa: PLC0415 - as in _execute
+
+    parser = _parser("calibrate", "Repeat whole comparisons and say what their intervals held, found and missed.")
+    parser.add_argument("--studies", type=int, default=20, help="how many comparisons (%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("data/runs/calibrate"), help="their folder (%(default)s)")
+    parser.add_argument("--a", default="threads/mutex", help="the arm that controls are made of (%(default)s)")
+    parser.add_argument("--b", default="threads/inputQ", help="the other (%(default)s)")
+    parser.add_argument("--vus", default=20, help="virtual users at each server (%(default)s)")
+    parser.add_argument("--budget-s", default=120, help="seconds of each (%(default)s)")
+    parser.add_argument("--precision-pct", default=0, help="as in compare; 0 uses the whole budget (%(default)s)")
+    parser.add_argument("--share-session", default=False, help="as in compare (%(default)s)")
+    given = vars(parser.parse_args(arguments))
+    answers = []
+    for number, answer in enumerate(calibrate.studies(given.pop("studies"), given.pop("out"), **given), start=1):
+        answers.append(answer)
+        print(calibrate.line(number, answer), flush=True)
+    print(calibrate.summary(answers))
+    return 0
 
 
 def _execute(kind: str, parser: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, Path]:

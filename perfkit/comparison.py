@@ -1,23 +1,15 @@
-"""From the joint trials of a comparison to its answer: the stop rule, the controls, and the verdict."""
+"""From the trials of a comparison to its answer: the controls, the verdict, and what limits it."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from perfkit import statistics
+from perfkit import statistics, stopping
 from perfkit.plan import AA, HANDICAP, HANDICAP_US, YARDSTICK, A, B, Comparison
-from perfkit.results import GENERATOR_LIMIT, TrialResult, flags
-from perfkit.results import INVALIDATING as INVALID
-from perfkit.statistics import CONFIDENCE, Ratio
-
-FEWEST_BLOCKS = 6
-
-FIRST_STAGE = 8
-"""Blocks of the stop rule's first stage."""
+from perfkit.results import GENERATOR_LIMIT
+from perfkit.statistics import Ratio
 
 AA_BAND_PCT = 1.0
 """The A/A control fails where its whole interval lies further than this from no difference.
@@ -77,41 +69,6 @@ class Answer:
         return self.verdict not in (NOT_TRUSTED, NOT_KNOWN)
 
 
-def is_decided(plan: Comparison, results: Sequence[TrialResult]) -> bool:
-    """Return whether the stop rule ends a comparison after these trials of complete blocks.
-
-    Stein's two stages (1945, Annals of Mathematical Statistics 16): the spread of the first FIRST_STAGE blocks says
-    how many are needed for the wanted precision; the interval then uses that first spread, whatever came later, and so
-    holds its level exactly. The budget cuts this short, never before FEWEST_BLOCKS.
-    """
-    blocks = len({result.trial.block for result in results})
-    if blocks < FEWEST_BLOCKS:
-        return False
-    spent_s = sum(result.took_s for result in results)
-    if spent_s * (blocks + 1) / blocks > plan.budget_s:
-        return True
-    valid = [one for one in results if one.trial.is_joint and not set(flags(one)) & set(INVALID)]
-    logs = [math.log(_cost(one, B) / _cost(one, A)) for one in valid]
-    return len(logs) >= FIRST_STAGE and len(logs) >= _needed(plan, logs)
-
-
-def primary(plan: Comparison, logs: Sequence[float]) -> Ratio:
-    """Return the ratio b to a with the interval that is valid under the stop rule."""
-    found = statistics.from_logs("cpu_per_call", B, A, [plan.vus], logs)
-    if not plan.precision_pct or len(logs) <= FIRST_STAGE:
-        return found  # nothing looked at the data before the end
-    freedom = FIRST_STAGE - 1
-    error = float(np.std(logs[:FIRST_STAGE], ddof=1)) / math.sqrt(len(logs))
-    middle, reach = math.log(found.ratio), _quantile(freedom) * error
-    return replace(
-        found,
-        low=math.exp(middle - reach),
-        high=math.exp(middle + reach),
-        p_value=float(2 * stats.t.sf(abs(middle) / error, freedom)) if error else float(middle == 0),
-        detectable_pct=statistics.detectable_pct(error, freedom),
-    )
-
-
 def answer(plan: Comparison, joint: pd.DataFrame, solo: pd.DataFrame) -> Answer:
     """Return what the trials of a comparison (`load_joint` and `load`) say."""
     counted = joint[joint["valid"]]
@@ -122,7 +79,7 @@ def answer(plan: Comparison, joint: pd.DataFrame, solo: pd.DataFrame) -> Answer:
     if len(wide) < 2:
         sentence = f"The instrument is not trusted here: of {joint['block'].nunique()} joint trials, {len(wide)} count."
         return Answer(plan, len(wide), seconds, None, {}, beside, NOT_TRUSTED, sentence, caveats)
-    found = primary(plan, np.log(wide[B] / wide[A]).tolist())
+    found = stopping.primary(plan, np.log(wide[B] / wide[A]).tolist())
     controls = _controls(plan, wide)
     verdict = _verdict(plan, found, controls)
     sentence = _sentence(plan, found, controls, verdict, seconds / len(wide))
@@ -138,28 +95,6 @@ def narrowing(plan: Comparison, joint: pd.DataFrame) -> list[tuple[float, Ratio]
         (float(spent.iloc[number - 1]), statistics.from_logs("cpu_per_call", B, A, [plan.vus], logs[:number]))
         for number in range(2, len(logs) + 1)
     ]
-
-
-def _cost(result: TrialResult, role: str) -> float:
-    (cost,) = (
-        served.cpu_per_call_us(result.trial.load)
-        for seat, served in zip(result.trial.seats, result.served, strict=True)
-        if seat.role == role
-    )
-    assert cost is not None  # noqa: S101 - a valid trial has acknowledged calls
-    return cost
-
-
-def _needed(plan: Comparison, logs: Sequence[float]) -> float:
-    if not plan.precision_pct:
-        return math.inf
-    wanted = math.log1p(plan.precision_pct / 100)
-    spread = float(np.std(logs[:FIRST_STAGE], ddof=1))
-    return math.ceil((_quantile(FIRST_STAGE - 1) * spread / wanted) ** 2)
-
-
-def _quantile(freedom: int) -> float:
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
 
 
 def _controls(plan: Comparison, wide: pd.DataFrame) -> dict[str, Control]:

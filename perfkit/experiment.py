@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from perfkit import comparison, environment, runner, store
+from perfkit import comparison, environment, runner, stopping, store
 from perfkit import k6 as load_generator
 from perfkit.errors import StoreError
 from perfkit.plan import Comparison, Plan, Sweep, plan_compare, plan_sweep
@@ -111,7 +111,7 @@ def prepare(kind: str, run: object = "", out: object = "", k6: object = "k6", **
 def is_finished(plan: Plan, results: list[TrialResult]) -> bool:
     """Return whether these trials of complete blocks fulfil their plan."""
     if isinstance(plan, Comparison):
-        return comparison.is_decided(plan, results)
+        return stopping.is_decided(plan, results)
     return len({result.trial.block for result in results}) >= plan.repeats
 
 

@@ -35,11 +35,11 @@ def forest(answer: Answer, joint: pd.DataFrame, _solo: pd.DataFrame) -> Figure:
         colour, marker = LOOKS[role]
         against = YARDSTICK if role == HANDICAP and YARDSTICK in by_block else A
         ratios = by_block[role] / by_block[against]
-        axes.plot(ratios, np.full(len(ratios), height + 0.18), ".", color=colour, alpha=0.5)
+        axes.plot(ratios, np.full(len(ratios), height + 0.2), ".", color=colour, alpha=0.5)
         axes.errorbar(
             found.ratio, height, xerr=_bar(found), color=colour, marker=marker, markersize=9, capsize=5, linewidth=2
         )
-        axes.annotate(f"{found.ratio:.3f}", (found.ratio, height), (0, -18), textcoords="offset points", ha="center")
+        axes.annotate(f"{found.ratio:.3f}", (found.ratio, height), (0, 10), textcoords="offset points", ha="center")
     axes.set_yticks(range(len(rows)), [name for _, name, _ in rows])
     axes.set_ylim(max(len(rows), 1) - 0.4, -0.6)
     axes.set_xlabel(f"CPU per call, times that of {a}")

@@ -27,6 +27,8 @@ class Placement:
     server: tuple[int, ...] = ()
     k6: tuple[int, ...] = ()
     own_sessions: bool = True
+    alike: bool = True
+    """whether the servers of a joint trial are laid out alike in memory, as process.Place says why"""
 
 
 def place(*, pin: bool, own_sessions: bool = True) -> Placement:
@@ -58,7 +60,9 @@ def measure(trial: Trial, attempt: int, program: k6.K6, placement: Placement) ->
 
 def _measure(trial: Trial, attempt: int, program: k6.K6, placement: Placement) -> tuple[TrialResult, dict[str, Any]]:
     started_at, started_s = datetime.now(UTC).isoformat(timespec="milliseconds"), time.monotonic()
-    where = process.Place(placement.server, alike=trial.is_joint, own_session=placement.own_sessions)
+    where = process.Place(
+        placement.server, alike=placement.alike and trial.is_joint, own_session=placement.own_sessions
+    )
     with ExitStack() as stack:
         servers = [
             stack.enter_context((foreign if seat.arm.is_foreign else process).server(seat.arm, where))

@@ -171,11 +171,13 @@ def _refuse_unlike(folder: Path, plan: Plan, environment: Environment, is_finish
             f"run folder {folder} was measured elsewhere: {difference} here; its halves would not compare, "
             "so name another folder"
         )
-    if _is_fulfilled(folder, plan, is_finished):
+    if is_fulfilled(folder, is_finished):
         raise StoreError(f"run folder {folder} is finished; draw it with run={folder}, or name another for a new run")
 
 
-def _is_fulfilled(folder: Path, plan: Plan, is_finished: IsFinished) -> bool:
+def is_fulfilled(run: str | Path, is_finished: IsFinished) -> bool:
+    """Return whether the trials of a run's complete blocks fulfil its plan, which `is_finished` says of them."""
+    folder, plan = Path(run), load_plan(run)
     results = _results(folder, mend=False)
     complete = _complete_blocks(plan, results)
     return is_finished(plan, [one for one in results if (one.trial.block, one.attempt) in complete])
@@ -186,7 +188,7 @@ def _unfinished(plan: Plan, environment: Environment, is_finished: IsFinished) -
     for folder in sorted(RUNS.glob(f"{plan.kind}-*"), reverse=True):
         try:
             like = load_plan(folder) == plan and not load_environment(folder).difference(environment)
-            if like and not _is_fulfilled(folder, plan, is_finished) and not _is_in_use(folder):
+            if like and not is_fulfilled(folder, is_finished) and not _is_in_use(folder):
                 return folder
         except (StoreError, TypeError, KeyError):
             continue  # not this perfkit's to continue; a new folder is made

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 import perfkit
-from perfkit.plan import Arm, Load, Trial, plan_sweep
-from perfkit.results import Calls, Distribution, TrialResult, Usage
+from perfkit.arms import Arm
+from perfkit.plan import A, Load, Seat, Trial, plan_sweep
+from perfkit.results import Calls, Distribution, Served, TrialResult, Usage
 
 ROOT = Path(__file__).parent.parent
 
@@ -22,17 +23,37 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return perfkit.sweep(**SMALL, out=tmp_path_factory.mktemp("runs") / "measured")
 
 
+@pytest.fixture(scope="session")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small comparison, really measured, with solo trials in it."""
+    folder = tmp_path_factory.mktemp("runs") / "compared"
+    return perfkit.compare(vus=5, duration_s=0.8, warmup_s=0.3, budget_s=5, solo=True, out=folder)
+
+
 @pytest.fixture
 def small_plan():
     return plan_sweep(**SMALL)
 
 
+def solo(arm: Arm, load: Load, block: int = 0) -> Trial:
+    return Trial(block, (Seat(A, arm),), load)
+
+
 @pytest.fixture
 def result() -> Callable[..., TrialResult]:
-    """Make results as a good trial gives them, with what is named changed."""
+    """Make results as a good trial gives them, all servers alike, with what is named changed."""
 
-    def make(trial: Trial | None = None, *, attempt: int = 0, cpu_s: float = 0.9, k6_cpu_s: float = 0.5, **calls):
-        trial = trial or Trial(0, Arm("threads", "mutex", 10), Load(vus=10, warmup_s=1, duration_s=1))
+    def make(
+        trial: Trial | None = None,
+        *,
+        attempt: int = 0,
+        cpu_s: float | tuple[float, ...] = 0.9,
+        k6_cpu_s: float = 0.5,
+        took_s: float = 3.0,
+        **calls,
+    ):
+        trial = trial or solo(Arm("threads", "mutex", 10), Load(vus=10, warmup_s=1, duration_s=1))
+        each_cpu_s = cpu_s if isinstance(cpu_s, tuple) else (cpu_s,) * len(trial.seats)
         percentiles = {"50": 1.0, "90": 2.0, "95": 2.5, "99": 4.0}
         good = Calls(
             acknowledged=1000,
@@ -52,9 +73,10 @@ def result() -> Callable[..., TrialResult]:
             trial=trial,
             attempt=attempt,
             started_at="2026-01-01T00:00:00.000+00:00",
-            calls=replace(good, **calls),
-            final_count=final_count,
-            server=Usage(cpu_s, 1.0, (0,), 50_000_000),
+            took_s=took_s,
+            served=tuple(
+                Served(replace(good, **calls), final_count, Usage(one, 1.0, (0,), 50_000_000)) for one in each_cpu_s
+            ),
             k6=Usage(k6_cpu_s, 1.0, (1,), 80_000_000),
             k6_cores_available=1,
         )

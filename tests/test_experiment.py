@@ -80,4 +80,4 @@ def test_what_is_refused_is_refused_before_anything_starts(tmp_path, parameters,
         perfkit.sweep(**{**SMALL, "out": str(tmp_path / "run"), **parameters})
     assert not (tmp_path / "run").exists()
     with pytest.raises(error):
-        experiment.prepare(**{**SMALL, "out": str(tmp_path / "run"), **parameters})
+        experiment.prepare("sweep", **{**SMALL, "out": str(tmp_path / "run"), **parameters})

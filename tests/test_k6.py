@@ -12,6 +12,7 @@ import pytest
 from perfkit import k6
 from perfkit.errors import LoadError
 from perfkit.plan import Load
+from perfkit.process import Place
 
 from .conftest import ROOT
 
@@ -105,7 +106,7 @@ def test_summaries_are_kept_whole(tmp_path):
 def test_a_load_on_nobody_is_counted_as_failures_with_a_pause():
     """A dead server must not look fast."""
     load = Load(vus=2, warmup_s=0, duration_s=2)
-    with k6.running(k6.find(), ["127.0.0.1:9"], load, ()) as running:
+    with k6.running(k6.find(), ["127.0.0.1:9"], load, Place()) as running:
         running.window()
         calls = k6.calls(running.finish(60), 0)
     assert calls.acknowledged_total == 0
@@ -116,27 +117,27 @@ def test_a_load_on_nobody_is_counted_as_failures_with_a_pause():
 
 def test_by_hand_the_script_prints_what_it_measured():
     from perfkit import process
-    from perfkit.plan import parse_arm
+    from perfkit.arms import parse_arm
 
     arm = parse_arm("mutex", 10)
-    with process.server(arm.name, process.command(arm), ()) as server:
+    with process.server(arm, process.Place()) as server:
         told = subprocess.run(
-            [k6.find().path, "run", "-q", "--address=", "-e", f"ADDRESS={server.address}", "-e", "VUS=2",
+            [k6.find().path, "run", "-q", "--address=", "-e", f"ADDRESS={(address := server.ready())}", "-e", "VUS=2",
              "-e", "DURATION_S=1", "-e", "WARMUP_S=0.2", str(ROOT / "k6" / "counter.js")],
             capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
-    assert re.search(rf"{server.address}: \d+ calls acknowledged in 1 s, \d+\.\d/s\n  latency in ms: avg", told.stdout)
+    assert re.search(rf"{address}: \d+ calls acknowledged in 1 s, \d+\.\d/s\n  latency in ms: avg", told.stdout)
 
 
 def test_a_server_that_dies_under_load_is_counted_as_failures_with_a_pause():
     from perfkit import process
-    from perfkit.plan import parse_arm
+    from perfkit.arms import parse_arm
 
     arm = parse_arm("mutex", 10)
     load = Load(vus=3, warmup_s=0, duration_s=3)
     with (
-        process.server(arm.name, process.command(arm), ()) as server,
-        k6.running(k6.find(), [server.address], load, ()) as running,
+        process.server(arm, process.Place()) as server,
+        k6.running(k6.find(), [server.ready()], load, Place()) as running,
     ):
         running.window()
         time.sleep(1)

@@ -1,12 +1,19 @@
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfkit.plan import Arm, Load, Trial
-from perfkit.results import Row, TrialResult, columns, enough_samples, flags, row
+from perfkit.arms import Arm
+from perfkit.plan import Load, plan_compare
+from perfkit.results import Calls, Distribution, Served, TrialResult, Usage, enough_samples, flags
+from perfkit.rows import JointRow, Row, columns, joint_rows, row
+
+from .conftest import solo
+
+MUTEX = Arm("threads", "mutex", 10)
+(JOINT,) = plan_compare().block(0)
 
 
 def test_a_result_survives_json(result):
@@ -55,35 +62,62 @@ def test_a_call_cut_off_or_timed_out_may_have_been_applied_or_not(result):
 
 
 def test_connections_inside_the_window_are_as_planned_where_each_iteration_connects(result):
-    trial = Trial(0, Arm("threads", "mutex", 10), Load(10, 1, 1, connect_per_iteration=True))
+    trial = solo(MUTEX, Load(10, 1, 1, connect_per_iteration=True))
     assert flags(result(trial, late_connections=1000)) == ()
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**3), st.integers(0, 10**3), st.integers(-5, 10**3))
 def test_a_count_is_believed_between_acknowledged_and_sent_and_nowhere_else(acknowledged, failed, cut_off, above):
-    from perfkit.results import Calls, Distribution, Usage
-
     nothing = Distribution(0, None, None, None, {})
     calls = Calls(1, {"14": failed}, acknowledged, 1, acknowledged + failed + cut_off, 0, 0, 0, 0, nothing, nothing)
-    made = TrialResult(
-        Trial(0, Arm("threads", "mutex", 10), Load(1, 1, 1)), 0, "", calls, acknowledged + above,
-        Usage(1, 1, (), 1), Usage(0.1, 1, (), 1), 1,
-    )  # fmt: skip
+    served = Served(calls, acknowledged + above, Usage(1, 1, (), 1))
+    made = TrialResult(solo(MUTEX, Load(1, 1, 1)), 0, "", 2.0, (served,), Usage(0.1, 1, (), 1), 1)
     assert ("lost update" not in flags(made)) == (0 <= above <= failed + cut_off)
 
 
 def test_rates_are_counts_over_the_window(result):
-    trial = Trial(0, Arm("threads", "mutex", 10), Load(10, warmup_s=1, duration_s=4))
+    trial = solo(MUTEX, Load(10, warmup_s=1, duration_s=4))
     flat = row(result(trial, cpu_s=0.5), complete=True)
     assert flat.throughput_rps == 250
     assert flat.cpu_per_call_us == pytest.approx(0.5 / 250 * 1e6)
     assert flat.in_flight == pytest.approx(250 * 1.2e-3)
 
 
-def test_every_column_is_defined_in_words(result):
-    assert list(columns()) == [field.name for field in fields(Row)] == list(asdict(row(result(), complete=True)))
-    for name, definition in columns().items():
+@pytest.mark.parametrize("of", [Row, JointRow])
+def test_every_column_is_defined_in_words(result, of):
+    made = row(result(), complete=True) if of is Row else joint_rows(result(JOINT), complete=True)[0]
+    assert list(columns(of)) == [field.name for field in fields(of)] == list(asdict(made))
+    for name, definition in columns(of).items():
         assert len(definition) > 5, name
         for unit, word in (("_ms", "ms"), ("_mb", "MB"), ("_us", "µs"), ("_bytes", "bytes")):
             if name.endswith(unit):
                 assert word in definition, name
+
+
+def test_a_joint_trial_has_a_row_a_server_and_shares_that_add_up(result):
+    rows = joint_rows(result(JOINT, cpu_s=(0.2, 0.2, 0.2, 0.4)), complete=True)
+    assert [one.role for one in rows] == [seat.role for seat in JOINT.seats]
+    assert [one.share for one in rows] == [0.2, 0.2, 0.2, 0.4]
+    assert "unequal shares" in rows[0].flags
+
+
+@pytest.mark.parametrize(
+    ("changes", "flag"),
+    [
+        ({"cpu_s": (0.25, 0.25, 0.25, 0.28)}, "unequal shares"),
+        ({"cpu_s": 0.2}, "unsaturated"),
+        ({"cpu_s": 0.25, "k6_cpu_s": 0.95}, "generator limited"),
+    ],
+)
+def test_a_joint_trial_that_says_less_is_flagged_and_still_counts(result, changes, flag):
+    made = result(JOINT, **changes)
+    assert flags(made) == (flag,)
+    assert all(one.valid for one in joint_rows(made, complete=True))
+    assert flags(result(JOINT, cpu_s=0.25)) == ()
+
+
+def test_one_server_that_loses_an_update_takes_the_whole_joint_trial(result):
+    made = result(JOINT, cpu_s=0.25)
+    lost = replace(made, served=(replace(made.served[0], final_count=1), *made.served[1:]))
+    assert flags(lost) == ("lost update",)
+    assert not any(one.valid for one in joint_rows(lost, complete=True))

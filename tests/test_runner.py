@@ -7,16 +7,20 @@ from pathlib import Path
 import pytest
 
 from perfkit import k6, process, runner
+from perfkit.arms import parse_arm
 from perfkit.environment import usable_cpus
 from perfkit.errors import LoadError, ServerError
-from perfkit.plan import Load, Trial, parse_arm
-from perfkit.results import flags, row
+from perfkit.plan import Load, plan_compare
+from perfkit.results import flags
+from perfkit.rows import row
+
+from .conftest import solo
 
 MUTEX = parse_arm("mutex", 10)
 
 
 def trial(**load):
-    return Trial(3, MUTEX, Load(**{"vus": 5, "warmup_s": 0.4, "duration_s": 1, **load}))
+    return solo(MUTEX, Load(**{"vus": 5, "warmup_s": 0.4, "duration_s": 1, **load}), block=3)
 
 
 def measure(one, pin=True):
@@ -40,33 +44,38 @@ def strike(descendants, name, signal_number, after_s=1.0):
 
 @pytest.mark.parametrize("arm", ["mutex", "inputQ", "mutex?workers=1"])
 def test_a_closed_trial_counts_every_call_once(arm):
-    result = measure(Trial(0, parse_arm(arm, 10), Load(5, 0.4, 1)))
+    result = measure(solo(parse_arm(arm, 10), Load(5, 0.4, 1)))
     assert flags(result) in ((), ("generator limited",))
-    assert result.final_count == result.calls.acknowledged_total > result.calls.acknowledged > 100
+    assert (
+        result.served[0].final_count
+        == result.served[0].calls.acknowledged_total
+        > result.served[0].calls.acknowledged
+        > 100
+    )
     flat = row(result, complete=True)
     assert flat.in_flight == pytest.approx(5, rel=0.25)
     assert 5 < flat.cpu_per_call_us < 5000
     assert flat.server_peak_rss_mb > 10
-    assert 0.5 < result.server.window_s < 1.5
+    assert 0.5 < result.served[0].usage.window_s < 1.5
 
 
 def test_an_open_trial_offers_its_rate():
     result = measure(trial(rate=200, vus=20))
-    assert result.calls.acknowledged == pytest.approx(200, rel=0.1)
-    assert result.calls.dropped_total == 0
+    assert result.served[0].calls.acknowledged == pytest.approx(200, rel=0.1)
+    assert result.served[0].calls.dropped_total == 0
 
 
 def test_an_offer_over_capacity_drops_iterations_and_says_so():
     result = measure(trial(rate=50_000, vus=5))
-    assert result.calls.dropped_total > 1000
+    assert result.served[0].calls.dropped_total > 1000
     assert "dropped iterations" in flags(result)
 
 
 def test_connecting_in_every_iteration_is_a_load_of_its_own():
     result = measure(trial(connect_per_iteration=True))
-    assert result.calls.late_connections == pytest.approx(result.calls.acknowledged, rel=0.05)
+    assert result.served[0].calls.late_connections == pytest.approx(result.served[0].calls.acknowledged, rel=0.05)
     assert set(flags(result)) <= {"generator limited"}
-    assert result.final_count == result.calls.acknowledged_total
+    assert result.served[0].final_count == result.served[0].calls.acknowledged_total
 
 
 def test_server_and_k6_are_kept_on_cores_of_their_own_where_there_are_two():
@@ -79,7 +88,7 @@ def test_server_and_k6_are_kept_on_cores_of_their_own_where_there_are_two():
         assert placement.k6
         assert not set(placement.server) & set(placement.k6)
         result = measure(trial())
-        assert (result.server.cpus, result.k6.cpus) == (placement.server, placement.k6)
+        assert (result.served[0].usage.cpus, result.k6.cpus) == (placement.server, placement.k6)
 
 
 def test_a_server_that_dies_in_mid_trial_is_named(descendants):
@@ -122,8 +131,8 @@ def test_calls_over_the_time_limit_are_counted_and_in_no_latency(descendants, mo
     pausing.start()
     result = measure(trial(duration_s=2))
     pausing.join()
-    assert result.calls.failed_by_status.get("4", 0) >= 5
-    assert result.calls.latency.max_ms < 400
+    assert result.served[0].calls.failed_by_status.get("4", 0) >= 5
+    assert result.served[0].calls.latency.max_ms < 400
     assert "failures" in flags(result)
     assert "lost update" not in flags(result)
     assert not row(result, complete=True).valid
@@ -133,3 +142,14 @@ def test_nothing_is_left_running(descendants):
     before = descendants(os.getpid())
     measure(trial())
     assert descendants(os.getpid()) == before
+
+
+def test_a_joint_trial_loads_all_servers_at_once_and_counts_each():
+    (joint,) = plan_compare(vus=5, duration_s=1, warmup_s=0.5).block(0)
+    result = measure(joint)
+    assert [one.final_count for one in result.served] == [one.calls.acknowledged_total for one in result.served]
+    assert all(one.calls.acknowledged > 100 for one in result.served)
+    assert set(flags(result)) <= {"generator limited", "unequal shares", "unsaturated"}
+    cost = {seat.role: one.cpu_per_call_us(joint.load) for seat, one in zip(joint.seats, result.served, strict=True)}
+    assert cost["handicap"] > cost["a"]
+    assert result.took_s > 1.5

@@ -84,7 +84,7 @@ def test_a_taken_port_is_an_error_at_once(serve):
     port = json.loads(serve("--pattern", "mutex", "--port", "0").stdout.readline())["address"].rpartition(":")[2]
     second = serve("--pattern", "mutex", "--port", port)
     out, err = second.communicate(timeout=20)
-    assert second.returncode == 1
+    assert second.returncode == 2
     assert out == ""
     assert f"can't listen on 127.0.0.1:{port}" in err
     assert "Traceback" not in err
@@ -102,7 +102,7 @@ def test_a_taken_port_is_an_error_at_once(serve):
 )
 def test_bad_input_is_one_clear_error(serve, arguments, message):
     out, err = (process := serve(*arguments)).communicate(timeout=20)
-    assert process.returncode in (1, 2)
+    assert process.returncode == 2
     assert message in err
     assert "Traceback" not in err
     assert out == ""

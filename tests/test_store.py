@@ -8,12 +8,17 @@ import pytest
 
 from perfkit import environment, store
 from perfkit.errors import StoreError
-from perfkit.plan import plan_sweep
+from perfkit.experiment import is_finished
+from perfkit.plan import plan_compare, plan_sweep
 
 
 @pytest.fixture
 def here():
     return environment.collect("1.1.0")
+
+
+def open_run(plan, here, out=""):
+    return store.open_run(plan, here, is_finished, out)
 
 
 def finish(opened, result, trials=None):
@@ -24,10 +29,11 @@ def finish(opened, result, trials=None):
 
 
 def test_what_is_appended_is_loaded_a_row_a_trial(tmp_path, small_plan, here, result):
-    with store.open_run(small_plan, here, tmp_path / "run") as opened:
+    with open_run(small_plan, here, tmp_path / "run") as opened:
         finish(opened, result)
+        assert not is_finished(small_plan, opened.finished)
         finish(opened, result)
-        assert opened.next_block() is None
+        assert is_finished(small_plan, opened.finished)
     table = store.load(tmp_path / "run")
     assert len(table) == 8
     assert table["complete"].all()
@@ -39,19 +45,19 @@ def test_what_is_appended_is_loaded_a_row_a_trial(tmp_path, small_plan, here, re
 
 
 def test_every_finished_trial_is_on_disk_at_once(tmp_path, small_plan, here, result):
-    with store.open_run(small_plan, here, tmp_path / "run") as opened:
+    with open_run(small_plan, here, tmp_path / "run") as opened:
         finish(opened, result, trials=1)
         assert len(store.load(tmp_path / "run")) == 1
 
 
 def test_an_unfinished_block_stays_on_file_marked_and_is_done_anew(tmp_path, small_plan, here, result):
-    with store.open_run(small_plan, here, tmp_path / "run") as opened:
+    with open_run(small_plan, here, tmp_path / "run") as opened:
         finish(opened, result)
         finish(opened, result, trials=3)
-    with store.open_run(small_plan, here, tmp_path / "run") as opened:
+    with open_run(small_plan, here, tmp_path / "run") as opened:
         assert opened.next_block() == (1, 1)
         finish(opened, result)
-        assert opened.next_block() is None
+        assert is_finished(small_plan, opened.finished)
     table = store.load(tmp_path / "run")
     left = table[~table["complete"]]
     assert len(table) == 11
@@ -61,7 +67,7 @@ def test_an_unfinished_block_stays_on_file_marked_and_is_done_anew(tmp_path, sma
 
 def test_a_torn_last_line_is_dropped_with_a_warning(tmp_path, small_plan, here, result, caplog):
     folder = tmp_path / "run"
-    with store.open_run(small_plan, here, folder) as opened:
+    with open_run(small_plan, here, folder) as opened:
         finish(opened, result, trials=2)
     whole = (folder / "trials.jsonl").read_bytes()
     with (folder / "trials.jsonl").open("ab") as file:
@@ -69,7 +75,7 @@ def test_a_torn_last_line_is_dropped_with_a_warning(tmp_path, small_plan, here, 
     with caplog.at_level(logging.WARNING):
         assert len(store.load(folder)) == 2
     assert "torn" in caplog.text
-    with store.open_run(small_plan, here, folder) as opened:
+    with open_run(small_plan, here, folder) as opened:
         finish(opened, result)
     assert (folder / "trials.jsonl").read_bytes().startswith(whole + b'{"trial": {"block"')
     assert len(store.load(folder)) == 6
@@ -79,19 +85,19 @@ def test_without_a_name_the_unfinished_run_is_found_again_and_a_finished_one_lef
     tmp_path, monkeypatch, small_plan, here, result
 ):
     monkeypatch.setattr(store, "RUNS", tmp_path)
-    with store.open_run(small_plan, here) as opened:
+    with open_run(small_plan, here) as opened:
         first = opened.folder
         finish(opened, result)
-    with store.open_run(plan_sweep(vus="3", repeats=1), here) as opened:
+    with open_run(plan_sweep(vus="3", repeats=1), here) as opened:
         assert opened.folder != first
-    with store.open_run(small_plan, replace(here, machine="another")) as opened:
+    with open_run(small_plan, replace(here, machine="another")) as opened:
         assert opened.folder != first
-    with store.open_run(small_plan, here) as opened:
+    with open_run(small_plan, here) as opened:
         assert opened.folder == first
-        with store.open_run(small_plan, here) as beside:
+        with open_run(small_plan, here) as beside:
             assert beside.folder != first, "a run in use was taken"
         finish(opened, result)
-    with store.open_run(small_plan, here) as opened:
+    with open_run(small_plan, here) as opened:
         assert opened.folder != first
 
 
@@ -104,24 +110,24 @@ def test_without_a_name_the_unfinished_run_is_found_again_and_a_finished_one_lef
     ],
 )
 def test_a_folder_of_another_plan_is_refused_by_name(tmp_path, small_plan, here, change, message):
-    with store.open_run(small_plan, here, tmp_path / "run"):
+    with open_run(small_plan, here, tmp_path / "run"):
         pass
     with pytest.raises(StoreError, match=message):
-        with store.open_run(replace(small_plan, **change), here, tmp_path / "run"):
+        with open_run(replace(small_plan, **change), here, tmp_path / "run"):
             pass
 
 
 def test_a_folder_of_another_machine_is_refused_with_both_values(tmp_path, small_plan, here):
-    with store.open_run(small_plan, here, tmp_path / "run"):
+    with open_run(small_plan, here, tmp_path / "run"):
         pass
     with pytest.raises(StoreError, match=r"k6 '1\.1\.0' against '2\.2\.0' here"):
-        with store.open_run(small_plan, replace(here, k6="2.2.0"), tmp_path / "run"):
+        with open_run(small_plan, replace(here, k6="2.2.0"), tmp_path / "run"):
             pass
 
 
 def test_a_folder_of_another_schema_is_refused(tmp_path, small_plan, here):
     folder = tmp_path / "run"
-    with store.open_run(small_plan, here, folder):
+    with open_run(small_plan, here, folder):
         pass
     (folder / "plan.json").write_text(json.dumps({**small_plan.to_dict(), "schema": 99}))
     with pytest.raises(StoreError, match="schema 99, this perfkit reads 1"):
@@ -130,31 +136,31 @@ def test_a_folder_of_another_schema_is_refused(tmp_path, small_plan, here):
 
 def test_a_finished_named_run_is_not_measured_into(tmp_path, here, result):
     plan = plan_sweep(vus="2", repeats=1)
-    with store.open_run(plan, here, tmp_path / "run") as opened:
+    with open_run(plan, here, tmp_path / "run") as opened:
         finish(opened, result)
     with pytest.raises(StoreError, match="is finished; draw it with run="):
-        with store.open_run(plan, here, tmp_path / "run"):
+        with open_run(plan, here, tmp_path / "run"):
             pass
 
 
 def test_a_folder_with_something_else_in_it_is_refused(tmp_path, small_plan, here):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(StoreError, match=r"holds 'thesis\.txt' and no run"):
-        with store.open_run(small_plan, here, tmp_path):
+        with open_run(small_plan, here, tmp_path):
             pass
 
 
 def test_a_folder_that_can_not_be_written_is_refused(tmp_path, small_plan, here):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"can't write to run folder .*file/run: .*out="):
-        with store.open_run(small_plan, here, tmp_path / "file" / "run"):
+        with open_run(small_plan, here, tmp_path / "file" / "run"):
             pass
 
 
 def test_a_run_in_use_is_refused(tmp_path, small_plan, here):
-    with store.open_run(small_plan, here, tmp_path / "run"):
+    with open_run(small_plan, here, tmp_path / "run"):
         with pytest.raises(StoreError, match="in use by another process"):
-            with store.open_run(small_plan, here, tmp_path / "run"):
+            with open_run(small_plan, here, tmp_path / "run"):
                 pass
     with (tmp_path / "run" / ".lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # free again
@@ -174,3 +180,23 @@ def test_the_table_survives_csv(measured, tmp_path):
     assert list(back.columns) == list(perfkit_table.columns)
     assert back["throughput_rps"].tolist() == pytest.approx(table["throughput_rps"].tolist())
     assert Path(measured, "k6").is_dir()
+
+
+def test_joint_and_solo_trials_of_a_comparison_are_loaded_apart(tmp_path, here, result):
+    plan = plan_compare(solo=True)
+    with open_run(plan, here, tmp_path / "run") as opened:
+        finish(opened, result)
+        finish(opened, result, trials=2)
+        assert opened.next_block() == (1, 1)
+    joint, solo = store.load_joint(tmp_path / "run"), store.load(tmp_path / "run")
+    assert len(joint[joint["complete"]]) == 4
+    assert sorted(solo.loc[solo["complete"], "role"]) == ["a", "b", "handicap"]
+    assert set(joint["role"]) == {"a", "aa", "handicap", "b"}
+
+
+def test_a_sweep_is_not_continued_as_a_comparison(tmp_path, small_plan, here):
+    with open_run(small_plan, here, tmp_path / "run"):
+        pass
+    with pytest.raises(StoreError, match="holds a sweep, not a compare"):
+        with open_run(plan_compare(), here, tmp_path / "run"):
+            pass

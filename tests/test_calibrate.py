@@ -1,0 +1,28 @@
+import shutil
+
+from perfkit import calibrate
+
+from .test_comparison import answer
+
+
+def test_stored_studies_are_reused_and_told_in_a_line_each(compared, tmp_path):
+    shutil.copytree(compared, tmp_path / "study-01")
+    (told,) = calibrate.studies(1, tmp_path, vus="never looked at")
+    written = calibrate.line(1, told)
+    assert f"b {told.cpu_per_call.ratio:.4f} ±" in written
+    assert told.verdict in written
+
+
+def test_the_summary_counts_what_was_held_and_found():
+    told = [answer(ratio=1.1, seed=seed) for seed in range(6)] + [answer(ratio=1.1, handicap=1.0, seed=9)]
+    summary = calibrate.summary(told)
+    assert "7 studies, median 48 s each" in summary
+    assert "handicap: found in 6 of 7" in summary
+    assert "decided in 6 of 7, all of one sign" in summary
+    held = sum(one.controls["aa"].found.low <= 1 <= one.controls["aa"].found.high for one in told)
+    assert f"A/A: contains 1 in {held} of 7" in summary
+
+
+def test_studies_without_a_valid_trial_are_told():
+    assert "none with two joint trials" in calibrate.summary([answer(blocks=1)])
+    assert "not trusted" in calibrate.line(1, answer(blocks=1))

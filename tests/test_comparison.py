@@ -1,0 +1,127 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from perfkit import comparison
+from perfkit.comparison import A_DEARER, B_DEARER, NO_RELEVANT, NOT_KNOWN, NOT_TRUSTED
+from perfkit.plan import plan_compare
+
+PLAN = plan_compare()
+NO_SOLO = pd.DataFrame(columns=["block", "role", "vus", "took_s", "valid", "complete", "flags", "throughput_rps"])
+
+
+def joint(ratio=1.05, blocks=12, sd=0.005, aa=1.0, handicap=1.12, base_us=100.0, drift=0.1, seed=0, flags=""):
+    """Joint trials whose true ratios are known; the machine drifts far more than the arms differ."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for block in range(blocks):
+        speed = math.exp(random.normal(0, drift))
+        for role, true in (("a", 1.0), ("aa", aa), ("handicap", handicap), ("b", ratio)):
+            cost = base_us * speed * true * math.exp(random.normal(0, sd))
+            rows.append(
+                {"block": block, "attempt": 0, "role": role, "cpu_per_call_us": cost, "took_s": 4.0, "valid": True,
+                 "complete": True, "flags": flags}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def answer(plan=PLAN, **options):
+    return comparison.answer(plan, joint(**options), NO_SOLO)
+
+
+@pytest.mark.parametrize(
+    ("options", "verdict", "words"),
+    [
+        ({"ratio": 1.10}, B_DEARER, "inputQ costs more CPU per call than mutex: +9.9 % (95 % interval +9.3 % to"),
+        ({"ratio": 0.90}, A_DEARER, "inputQ costs less CPU per call than mutex: -10.1 %"),
+        ({"ratio": 1.00}, NO_RELEVANT, "inputQ and mutex differ by less than 3 % in CPU per call"),
+        ({"ratio": 1.015}, NO_RELEVANT, "and inputQ is the dearer"),
+        ({"ratio": 1.00, "sd": 0.08}, NOT_KNOWN, "s more should tell"),
+        ({"aa": 1.03}, NOT_TRUSTED, "The instrument is not trusted here: the same arm again costs +"),
+        ({"handicap": 1.0}, NOT_TRUSTED, "10 µs burned in each call cost"),
+        ({"handicap": 0.9}, NOT_TRUSTED, "wanted: found"),
+        ({"handicap": 1.05}, NOT_TRUSTED, "not less than was burned"),
+        ({"blocks": 1}, NOT_TRUSTED, "of 1 joint trials, 1 count"),
+    ],
+)
+def test_the_verdict_follows_from_the_interval_the_margin_and_the_controls(options, verdict, words):
+    told = answer(**options)
+    assert told.verdict == verdict
+    assert words in told.sentence
+    assert told.is_reached == (verdict not in (NOT_KNOWN, NOT_TRUSTED))
+
+
+def test_a_difference_beyond_the_margin_with_known_sign_is_told_by_how_much():
+    told = answer(ratio=1.035, sd=0.01)  # its interval straddles the margin, and excludes 1
+    assert told.verdict == B_DEARER
+    assert "95 % interval +" in told.sentence
+
+
+def test_a_difference_as_large_as_the_detectable_one_is_found_four_times_out_of_five():
+    plan = replace(PLAN, precision_pct=0.0)
+    error = 0.005 * math.sqrt(2 / 20)
+    true = 1 + comparison.statistics.detectable_pct(error, 19) / 100
+    found = 0
+    for seed in range(300):
+        told = answer(plan, ratio=true, blocks=20, seed=seed).cpu_per_call
+        found += told.low > 1
+    assert 0.73 <= found / 300 <= 0.87
+
+
+def test_no_difference_is_told_as_one_in_about_one_of_twenty_studies():
+    told = [answer(ratio=1.0, blocks=8, seed=seed) for seed in range(400)]
+    assert 0.025 <= sum(one.cpu_per_call.differs for one in told) / 400 <= 0.08
+
+
+def test_good_controls_hardly_ever_fail_and_a_biased_instrument_nearly_always_does():
+    good = [answer(blocks=10, seed=seed).controls["aa"].ok for seed in range(300)]
+    biased = [answer(blocks=10, seed=seed, aa=1.02).controls["aa"].ok for seed in range(300)]
+    assert sum(good) >= 299
+    assert sum(biased) <= 6
+
+
+def test_what_the_aa_control_can_miss_is_said():
+    assert "A bias of up to 1." in answer().controls["aa"].told
+
+
+@pytest.mark.parametrize("flag", sorted(comparison.FLAG_WORDS))
+def test_every_flagged_trial_is_listed(flag):
+    told = comparison.answer(PLAN, joint(flags=flag), NO_SOLO)
+    assert any(caveat.startswith(comparison.FLAG_WORDS[flag]) and "12 of 12" in caveat for caveat in told.caveats)
+
+
+def test_a_machine_that_changed_in_mid_run_is_told():
+    changed = joint(drift=0.0)
+    changed.loc[changed["block"] >= 6, "cpu_per_call_us"] *= 1.5
+    assert any(
+        "1.50 times as much in the second half" in one for one in comparison.answer(PLAN, changed, NO_SOLO).caveats
+    )
+    assert not any("changed in mid-run" in one for one in answer(drift=0.0).caveats)
+
+
+def test_the_interval_is_followed_over_time():
+    steps = comparison.narrowing(PLAN, joint(blocks=5))
+    assert [spent for spent, _ in steps] == [8.0, 12.0, 16.0, 20.0]
+    assert [one.blocks for _, one in steps] == [2, 3, 4, 5]
+
+
+def test_arms_are_called_by_their_patterns_where_only_those_differ():
+    assert comparison.names(PLAN) == ("mutex", "inputQ")
+    assert comparison.names(plan_compare(b="mutex?workers=4"))[1] == "threads/mutex?workers=4"
+    assert comparison.names(plan_compare(b="threads/mutex"))[1] == "the same again"
+    assert comparison.names(plan_compare(b="exec:./s {port}"))[1] == "exec:./s {port}"
+
+
+def test_a_real_comparison_finds_the_handicap_and_carries_solo_trials(compared):
+    import perfkit
+
+    told = perfkit.answer(compared)
+    assert told.blocks >= 6
+    assert told.controls["handicap"].found.ratio > 1.02
+    assert "cpu_per_call" in told.solo
+    assert told.seconds > 10
+    joined = perfkit.load_joint(compared)
+    assert joined.groupby("block")["share"].sum().tolist() == pytest.approx([1.0] * joined["block"].nunique())

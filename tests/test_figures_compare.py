@@ -1,0 +1,61 @@
+import shutil
+
+import numpy as np
+import pytest
+
+import perfkit
+from perfkit import figures_compare, store
+
+from .test_comparison import NO_SOLO, PLAN, answer, comparison, joint
+
+
+@pytest.fixture
+def told():
+    return answer(ratio=1.1), joint(ratio=1.1), NO_SOLO
+
+
+def test_the_forest_has_b_and_both_controls_with_a_dot_a_block(told):
+    made, table, _ = told
+    figure = figures_compare.forest(*told)
+    (axes,) = figure.axes
+    assert figure.get_suptitle().replace("\n", " ").replace("\N{NO-BREAK SPACE}", " ") == made.sentence
+    expected = [made.cpu_per_call, made.controls["aa"].found, made.controls["handicap"].found]
+    for container, found in zip(axes.containers, expected, strict=True):
+        line, _, (segments,) = container
+        assert float(line.get_xdata()[0]) == pytest.approx(found.ratio)
+        assert segments.get_segments()[0][:, 0] == pytest.approx(found.interval)
+    dots = [line for line in axes.lines if line.get_marker() == "."]
+    wide = table.pivot_table(index="block", columns="role", values="cpu_per_call_us")
+    for line, role in zip(dots, ("b", "aa", "handicap"), strict=True):
+        assert line.get_xdata() == pytest.approx(wide[role] / wide["a"])
+    assert any(text.get_text() == "margin, ±3 %" for text in axes.get_legend().get_texts())
+    assert "CPU per call" in axes.get_xlabel()
+
+
+def test_the_interval_narrows_as_the_statistics_have_it(told):
+    (axes,) = figures_compare.narrowing(*told).axes
+    steps = comparison.narrowing(PLAN, told[1])
+    line = next(line for line in axes.lines if line.get_label() == "ratio b to a")
+    assert line.get_xdata() == pytest.approx([spent for spent, _ in steps])
+    assert line.get_ydata() == pytest.approx([one.ratio for _, one in steps])
+
+
+def test_a_real_comparison_is_drawn_whole_and_written(compared, tmp_path):
+    shutil.copytree(compared, tmp_path / "run")
+    made = perfkit.answer(tmp_path / "run")
+    for name in figures_compare.ALL:
+        assert figures_compare.draw(name, made, tmp_path / "run").data.startswith(b"\x89PNG")
+        assert (tmp_path / "run" / "figures" / f"{name}.svg").exists()
+    table = store.load_joint(compared)
+    left, right = figures_compare.shares(made, table, store.load(compared)).axes
+    drawn = sorted(float(y) for line in left.lines if line.get_label() != "equal" for y in line.get_ydata())
+    assert drawn == pytest.approx(sorted(table["share"]))
+    assert sorted(set(np.concatenate([line.get_ydata() for line in right.lines]))) == pytest.approx(
+        sorted({*table["k6_busy"], 0.9})
+    )
+
+
+def test_a_comparison_that_can_not_be_trusted_is_drawn_too():
+    table = joint(blocks=1, flags="x").assign(share=0.25, k6_busy=0.5)
+    for draw in figures_compare.ALL.values():
+        draw(answer(blocks=1), table, NO_SOLO).draw_without_rendering()
