@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 
-from perfkit import statistics
+from perfkit import comparison, statistics
 from perfkit.arms import PATTERNS
 from perfkit.comparison import Answer
 from perfkit.environment import Environment
@@ -54,7 +54,10 @@ def verdict(answer: Answer) -> Markdown:
     seen = ""
     if answer.cpu_per_call and answer.cpu_per_call.detectable_pct is not None:
         seen = f"; a difference of {answer.cpu_per_call.detectable_pct:.1f} % would be found 4 times out of 5"
-    return Markdown(f"# {answer.verdict}\n\n## {answer.sentence}\n\n{spent}{seen}.")
+    a, b = comparison.names(answer.plan)
+    said = {comparison.A_DEARER: f"{a} is the dearer", comparison.B_DEARER: f"{b} is the dearer"}
+    large = said.get(answer.verdict, answer.verdict.capitalize())
+    return Markdown(f"# {large}\n\n## {answer.sentence}\n\n{spent}{seen}.")
 
 
 def controls(answer: Answer) -> Markdown:
