@@ -20,6 +20,9 @@ FEW_IN_FLIGHT = 0.8
 """Calls in flight per VU under which the VUs did not load the server as their number says."""
 
 
+CONTROL_NAMES = {"aa": "The A/A control", "handicap": "The handicap control"}
+
+
 class Markdown(str):
     """Text that a notebook renders."""
 
@@ -62,7 +65,10 @@ def verdict(answer: Answer) -> Markdown:
 
 def controls(answer: Answer) -> Markdown:
     """Return what the controls of a comparison showed, and its caveats."""
-    checks = [f"- **{name}: {'passed' if one.ok else 'failed'}.** {one.told}." for name, one in answer.controls.items()]
+    checks = [
+        f"- **{CONTROL_NAMES[name]} {'passed' if one.ok else 'failed'}:** {one.told}."
+        for name, one in answer.controls.items()
+    ]
     return Markdown("\n".join([*checks, *(f"- {caveat}" for caveat in answer.caveats)]))
 
 
