@@ -60,7 +60,7 @@ def test_a_closed_trial_counts_every_call_once(arm):
 
 
 def test_an_open_trial_offers_its_rate():
-    result = measure(trial(rate=200, vus=20))
+    result = measure(trial(rate=200, vus=60))
     assert result.served[0].calls.acknowledged == pytest.approx(200, rel=0.1)
     assert result.served[0].calls.dropped_total == 0
 
