@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from perfkit import figures, report, statistics
+    from perfkit import figures, figures_compare, report, statistics
     from perfkit.experiment import answer, compare, sweep
     from perfkit.notebooks import check_parameters
     from perfkit.rows import columns
@@ -19,6 +19,7 @@ __all__ = [
     "columns",
     "compare",
     "figures",
+    "figures_compare",
     "load",
     "load_environment",
     "load_joint",

@@ -26,6 +26,7 @@ def sweep(
     repeats: object = 5,
     rate: object = None,
     connect_per_iteration: object = False,
+    joint: object = False,
     workers: object = 10,
     pin: object = True,
     k6: object = "k6",
@@ -41,7 +42,7 @@ def sweep(
     """
     if run:
         return _stored(run, Sweep)
-    plan = plan_sweep(vus, arms, duration_s, warmup_s, repeats, rate, connect_per_iteration, workers, pin, seed)
+    plan = plan_sweep(vus, arms, duration_s, warmup_s, repeats, rate, connect_per_iteration, joint, workers, pin, seed)
     return _measure(plan, k6, out)
 
 

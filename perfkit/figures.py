@@ -76,7 +76,7 @@ def latency_distribution(table: pd.DataFrame) -> Figure:
     axes.xaxis.set_major_locator(FixedLocator([_nines(float(p)) for p in TAIL]))
     axes.xaxis.set_major_formatter(FixedFormatter([f"{p} %" for p in TAIL]))
     axes.set_xlabel("part of the calls that were at least this fast")
-    _label(axes, "latency (ms)", "thin: one block each; thick: geometric mean over blocks", vus_axis=False)
+    _label(axes, "latency (ms)", "thin: one block each; thick: geometric mean over blocks")
     return figure
 
 
@@ -179,14 +179,20 @@ def blank(title: str, panels: int = 1, *, share_y: bool = False) -> tuple[Figure
     return figure, list(axes)
 
 
-def _against_vus(
-    axes: Axes, table: pd.DataFrame, metric: str, *, logarithmic: bool = False, hollow: bool = True
-) -> None:
-    levels = sorted(int(vus) for vus in table["vus"].unique())
+def vus_axis(axes: Axes, levels: Sequence[int]) -> None:
+    """Make the x axis one of VUs: logarithmic, with the levels as its only ticks."""
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(levels))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
+    axes.set_xlabel("virtual users (VUs)")
+
+
+def _against_vus(
+    axes: Axes, table: pd.DataFrame, metric: str, *, logarithmic: bool = False, hollow: bool = True
+) -> None:
+    levels = sorted(int(vus) for vus in table["vus"].unique())
+    vus_axis(axes, levels)
     for (name, trials, style), shift in zip(_arms(table), _shifts(table), strict=True):
         colour, marker, line = style
         known = trials[trials[metric].notna()]
@@ -229,10 +235,8 @@ def _shifts(table: pd.DataFrame) -> Sequence[float]:
     return [1 + DODGE * (number - (count - 1) / 2) for number in range(count)]
 
 
-def _label(axes: Axes, y: str, note: str = "", *, legend: bool = True, vus_axis: bool = True) -> None:
+def _label(axes: Axes, y: str, note: str = "", *, legend: bool = True) -> None:
     axes.set_ylabel(y)
-    if vus_axis:
-        axes.set_xlabel("virtual users (VUs)")
     axes.grid(alpha=0.3)
     if legend and axes.get_legend_handles_labels()[1]:
         axes.legend(frameon=False)

@@ -5,9 +5,9 @@ import pandas as pd
 from IPython.display import Image
 from matplotlib.figure import Figure
 
-from perfkit import comparison
+from perfkit import comparison, statistics
 from perfkit.comparison import Answer
-from perfkit.figures import blank, keep, wrapped
+from perfkit.figures import blank, keep, vus_axis, wrapped
 from perfkit.plan import AA, HANDICAP, YARDSTICK, A, B
 from perfkit.results import GENERATOR_LIMIT
 from perfkit.statistics import Ratio
@@ -109,6 +109,42 @@ def beside(answer: Answer, _joint: pd.DataFrame, solo: pd.DataFrame) -> Figure:
     return figure
 
 
+def levels(joint: pd.DataFrame) -> Figure:
+    """CPU per call of b, of a again and of the handicap, in a's, against VUs: the joint trials of a sweep."""
+    figure, (axes,) = blank("CPU per call in joint trials, times a's")
+    counted = joint[joint["valid"]]
+    axes.axhline(1, color="dimgray", linewidth=1)
+    for role, name in {B: "b", AA: "A/A control", HANDICAP: "handicap control"}.items():
+        if counted.empty:
+            break
+        found = [_at_level(trials, role) for _, trials in counted.groupby("vus")]
+        colour, marker = LOOKS[role]
+        vus = [one.levels[0] for one in found]
+        axes.plot(vus, [one.ratio for one in found], color=colour, marker=marker, label=name)
+        if all(one.blocks > 1 for one in found):
+            low, high = zip(*(one.interval for one in found), strict=True)
+            axes.fill_between(vus, low, high, color=colour, alpha=0.2)
+    vus_axis(axes, sorted(int(vus) for vus in counted["vus"].unique()))
+    axes.set_ylabel("CPU per call, times a's")
+    axes.grid(alpha=0.3)
+    if counted.empty:
+        axes.text(0.5, 0.5, "no joint trials were asked for (joint=True)", transform=axes.transAxes, ha="center")
+    else:
+        axes.legend(frameon=False)
+        first = counted.drop_duplicates("role").set_index("role")["arm"]
+        figure.suptitle(wrapped(f"CPU per call in joint trials: b is {first[B]}, a is {first[A]}", 85), fontsize=11)
+        note = "bands: 95 % interval over blocks (t, on logarithms), at each level for itself"
+        figure.supxlabel(note, fontsize=8, color="dimgray")
+    return figure
+
+
+def _at_level(trials: pd.DataFrame, role: str) -> Ratio:
+    wide = trials.pivot_table(index="block", columns="role", values="cpu_per_call_us")
+    against = YARDSTICK if role == HANDICAP and YARDSTICK in wide else A
+    logs = np.log(wide[role] / wide[against]).tolist()
+    return statistics.from_logs("cpu_per_call", role, against, [int(trials["vus"].iloc[0])], logs)
+
+
 ALL = {"forest": forest, "narrowing": narrowing, "shares": shares, "solo-beside-joint": beside}
 """name of the file in the run folder → the figure"""
 
@@ -117,6 +153,11 @@ def _bar(found: Ratio) -> list[list[float]] | None:
     if found.low is None or found.high is None:
         return None
     return [[found.ratio - found.low], [found.high - found.ratio]]
+
+
+def draw_levels(run: str) -> Image:
+    """Draw the joint trials of a sweep against VUs, write the figure to the run folder, and return it."""
+    return keep(levels(load_joint(run)), run, "joint-levels")
 
 
 def draw(name: str, answer: Answer, run: str) -> Image:

@@ -73,7 +73,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Blocks of solo trials over levels: each block takes every arm at every level once."""
+    """Blocks of trials over levels: each takes every arm at every level once, alone, and if `joint` at once too."""
 
     kind: ClassVar[str] = "sweep"
 
@@ -84,6 +84,8 @@ class Sweep:
     duration_s: float
     rate: int | None
     connect_per_iteration: bool
+    joint: bool
+    """whether each level of a block has a joint trial of the two arms and the controls beside the solo ones"""
     pin: bool
     seed: int
 
@@ -93,10 +95,13 @@ class Sweep:
         The arms of a level stay neighbours in time, so that a drift of the machine meets them alike.
         """
         order = _order(self.seed, number)
-        trials = []
+        trials: list[Trial] = []
         for vus in order.sample(self.levels, len(self.levels)):
             load = Load(vus, self.warmup_s, self.duration_s, self.rate, self.connect_per_iteration)
-            trials += [Trial(number, (Seat(A, arm),), load) for arm in _shuffled(self.arms, order)]
+            at_level = [Trial(number, (Seat(A, arm),), load) for arm in self.arms]
+            if self.joint:
+                at_level.append(Trial(number, _shuffled(seats(*self.arms), order), load))
+            trials += _shuffled(tuple(at_level), order)
         return tuple(trials)
 
     def to_dict(self) -> dict[str, Any]:
@@ -182,6 +187,7 @@ def plan_sweep(
     repeats: object = 5,
     rate: object = None,
     connect_per_iteration: object = False,
+    joint: object = False,
     workers: object = 10,
     pin: object = True,
     seed: object = 1,
@@ -198,10 +204,16 @@ def plan_sweep(
         duration_s=parameters.seconds("duration_s", duration_s, least=0.1),
         rate=parameters.rate(rate),
         connect_per_iteration=parameters.yes_or_no("connect_per_iteration", connect_per_iteration),
+        joint=parameters.yes_or_no("joint", joint),
         pin=parameters.yes_or_no("pin", pin),
         seed=parameters.whole("seed", seed, least=0),
     )
-    _refuse_impossible(plan.warmup_s, plan.duration_s, max(plan.levels), servers=1)
+    if plan.joint and len(plan.arms) != 2:
+        raise PlanError(f"joint=True compares two arms, and arms={arms!r} names {len(plan.arms)}; name two")
+    if plan.joint and plan.rate is not None:
+        raise PlanError(f"rate={plan.rate} and joint=True: servers that share a core must be saturated; leave out one")
+    servers = max(len(trial.seats) for trial in plan.block(0))
+    _refuse_impossible(plan.warmup_s, plan.duration_s, max(plan.levels), servers)
     return plan
 
 

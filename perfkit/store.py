@@ -151,6 +151,7 @@ def load_joint(run: str | Path) -> pd.DataFrame:
 
 def _table(run: str | Path, rows: Sequence[Row | JointRow], of: type[Row] | type[JointRow]) -> pd.DataFrame:
     table = pd.DataFrame([asdict(one) for one in rows], columns=list(columns(of)))
+    table = table.astype({"complete": bool, "valid": bool})  # also where there is no row
     table.attrs["run"] = str(run)
     return table
 

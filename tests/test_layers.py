@@ -50,4 +50,4 @@ def test_imports_point_down():
 
 def test_modules_are_small():
     for name, path in modules():
-        assert len(path.read_text().splitlines()) <= 290, name
+        assert len(path.read_text().splitlines()) <= 300, name

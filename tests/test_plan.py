@@ -54,6 +54,8 @@ def test_a_number_of_vus_is_a_ceiling_and_a_list_is_just_those(vus, levels):
         ({"rate": 0}, "rate=0"),
         ({"rate": 1.5}, r"rate=1\.5"),
         ({"workers": 0}, "workers=0"),
+        ({"joint": True, "arms": "mutex"}, "joint=True compares two arms, and arms='mutex' names 1"),
+        ({"joint": True, "rate": 100}, "rate=100 and joint=True"),
         ({"seed": -1}, "seed=-1"),
         ({"pin": "perhaps"}, "pin='perhaps'"),
         ({"arms": "mutex,spinlock"}, "arm 'spinlock' is unknown; an arm is a pattern"),
@@ -104,6 +106,14 @@ def test_every_block_takes_every_arm_at_every_level_once():
         taken = [(trial.load.vus, trial.seats[0].arm) for trial in plan.block(block)]
         assert sorted(taken, key=str) == sorted(((vus, arm) for vus in plan.levels for arm in plan.arms), key=str)
         assert {trial.block for trial in plan.block(block)} == {block}
+
+
+def test_a_joint_sweep_has_a_joint_trial_at_each_level_beside_the_solo_ones():
+    plan = plan_sweep(vus="10,20", joint=True)
+    joint = [trial for trial in plan.block(0) if trial.is_joint]
+    assert sorted(trial.load.vus for trial in joint) == [10, 20]
+    assert {seat.role for seat in joint[0].seats} == {"a", "aa", "handicap", "b"}
+    assert len(plan.block(0)) == 6
 
 
 def test_the_arms_of_a_level_are_neighbours_in_time():

@@ -194,6 +194,12 @@ def test_joint_and_solo_trials_of_a_comparison_are_loaded_apart(tmp_path, here, 
     assert set(joint["role"]) == {"a", "aa", "handicap", "b"}
 
 
+def test_a_run_without_joint_trials_gives_an_empty_table_that_can_be_filtered(tmp_path, small_plan, here):
+    with open_run(small_plan, here, tmp_path / "run"):
+        joint = store.load_joint(tmp_path / "run")
+    assert joint[joint["valid"]].columns.tolist() == joint.columns.tolist()
+
+
 def test_a_sweep_is_not_continued_as_a_comparison(tmp_path, small_plan, here):
     with open_run(small_plan, here, tmp_path / "run"):
         pass
