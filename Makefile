@@ -11,7 +11,7 @@ help:
 	@echo "make sweep VUS=500   set up, run the experiment, say where the executed notebook lies"
 	@echo "make compare         set up, compare two arms until the answer is known: make compare A=mutex B=inputQ"
 	@echo "make test            set up, check and test"
-	@echo "make bench           compare the server with the textbook's, and k6 with its default collector"
+	@echo "make bench           compare the server with the textbook's"
 	@echo "make lab             open the notebooks in JupyterLab"
 	@echo "make lock            resolve requirements.lock anew"
 

@@ -40,8 +40,8 @@ def summary(answers: list[Answer]) -> str:
     b = [answer.cpu_per_call for answer in told if answer.cpu_per_call is not None]
     decided = [one for answer, one in zip(told, b, strict=True) if answer.is_reached]
     signs = {one.ratio > 1 for one in decided}
-    held = sum(low <= 1 <= high for low, high in _ends(aa))
-    found = sum(low > 1 for low, _ in _ends(handicap))
+    held = sum(low <= 1 <= high for low, high in (one.interval for one in aa))
+    found = sum(low > 1 for low, _ in (one.interval for one in handicap))
     return (
         f"{len(answers)} studies, median {statistics.median(answer.seconds for answer in answers):.0f} s each\n"
         f"A/A: contains 1 in {held} of {len(told)}, {_medians(aa)}\n"
@@ -56,16 +56,11 @@ def is_stored(folder: Path) -> bool:
     return (folder / "plan.json").exists() and store.is_fulfilled(folder, experiment.is_finished)
 
 
-def _ends(found: list[Ratio]) -> list[tuple[float, float]]:
-    return [one.interval for one in found]
-
-
 def _medians(found: list[Ratio]) -> str:
-    half_width_pct = statistics.median((high - low) / 2 * 100 for low, high in _ends(found))
+    half_width_pct = statistics.median(one.half_width_pct for one in found)
     ratio = statistics.median(one.ratio for one in found)
     return f"median ratio {ratio:.4f}, median half-width {half_width_pct:.2f} %"
 
 
 def _told(found: Ratio) -> str:
-    low, high = found.interval
-    return f"{found.ratio:.4f} ± {(high - low) / 2 * 100:.2f} %"
+    return f"{found.ratio:.4f} ± {found.half_width_pct:.2f} %"

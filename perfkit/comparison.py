@@ -97,28 +97,35 @@ def narrowing(plan: Comparison, joint: pd.DataFrame) -> list[tuple[float, Ratio]
     ]
 
 
+def reference(wide: pd.DataFrame, role: str) -> str:
+    """Return the role whose CPU per call that of `role` is divided by: a, or for the handicap a yardstick if any."""
+    return YARDSTICK if role == HANDICAP and YARDSTICK in wide else A
+
+
+def role_ratio(wide: pd.DataFrame, role: str, vus: int) -> Ratio:
+    """Return the ratio of a role's CPU per call to its reference's; `wide` has a row a block and a column a role."""
+    against = reference(wide, role)
+    return statistics.from_logs("cpu_per_call", role, against, [vus], np.log(wide[role] / wide[against]).tolist())
+
+
 def _controls(plan: Comparison, wide: pd.DataFrame) -> dict[str, Control]:
-    same = statistics.from_logs("cpu_per_call", AA, A, [plan.vus], np.log(wide[AA] / wide[A]).tolist())
+    same = role_ratio(wide, AA, plan.vus)
     band = math.log1p(AA_BAND_PCT / 100)
     low, high = same.interval
-    reach_pct = (high - low) / 2 * 100
     aa = Control(
         same,
         math.log(low) <= band and math.log(high) >= -band,
         f"the same arm again costs {_percent(same)}; wanted: an interval that comes within ±{AA_BAND_PCT:g} % of none. "
-        f"A bias of up to {AA_BAND_PCT + reach_pct:.1f} % could pass",
+        f"A bias of up to {AA_BAND_PCT + same.half_width_pct:.1f} % could pass",
     )
-    against = YARDSTICK if YARDSTICK in wide else A
-    burn = statistics.from_logs(
-        "cpu_per_call", HANDICAP, against, [plan.vus], np.log(wide[HANDICAP] / wide[against]).tolist()
-    )
+    burn = role_ratio(wide, HANDICAP, plan.vus)
     low, high = burn.interval
-    most_us = (high - 1) * float(wide[against].mean())
+    base_us = float(wide[burn.baseline].mean())
     handicap = Control(
         burn,
-        low > 1 and most_us >= HANDICAP_US,
+        low > 1 and (high - 1) * base_us >= HANDICAP_US,
         f"{HANDICAP_US} µs burned in each call cost {_percent(burn)}, "
-        f"{(burn.ratio - 1) * float(wide[against].mean()):.1f} µs; wanted: found, and not less than was burned",
+        f"{(burn.ratio - 1) * base_us:.1f} µs; wanted: found, and not less than was burned",
     )
     return {"aa": aa, "handicap": handicap}
 
@@ -206,7 +213,9 @@ def _caveats(plan: Comparison, joint: pd.DataFrame, solo: pd.DataFrame, wide: pd
             found.append(f"{told} in {len(blocks)} of {len(trials)} joint trials (block {which}).")
     invalid = solo[solo["complete"] & ~solo["valid"]]
     if len(invalid):
-        found.append(f"{len(invalid)} of {len(solo)} solo trials do not count: {'; '.join(set(invalid['flags']))}.")
+        found.append(
+            f"{len(invalid)} of {len(solo)} solo trials do not count: {'; '.join(sorted(set(invalid['flags'])))}."
+        )
     if not solo.empty and plan.vus not in statistics.usable_levels(solo, "throughput_rps"):
         found.append("No verdict on throughput or latency: k6 was the limit in solo trials, or some do not count.")
     if len(wide) >= 4:  # halves of two

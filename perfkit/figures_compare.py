@@ -5,10 +5,10 @@ import pandas as pd
 from IPython.display import Image
 from matplotlib.figure import Figure
 
-from perfkit import comparison, statistics
+from perfkit import comparison
 from perfkit.comparison import Answer
 from perfkit.figures import blank, keep, vus_axis, wrapped
-from perfkit.plan import AA, HANDICAP, YARDSTICK, A, B
+from perfkit.plan import AA, HANDICAP, A, B
 from perfkit.results import GENERATOR_LIMIT
 from perfkit.statistics import Ratio
 from perfkit.store import load, load_joint
@@ -33,8 +33,7 @@ def forest(answer: Answer, joint: pd.DataFrame, _solo: pd.DataFrame) -> Figure:
     by_block = joint[joint["valid"]].pivot_table(index="block", columns="role", values="cpu_per_call_us")
     for height, (role, _, found) in enumerate(rows):
         colour, marker = LOOKS[role]
-        against = YARDSTICK if role == HANDICAP and YARDSTICK in by_block else A
-        ratios = by_block[role] / by_block[against]
+        ratios = by_block[role] / by_block[comparison.reference(by_block, role)]
         axes.plot(ratios, np.full(len(ratios), height + 0.2), ".", color=colour, alpha=0.5)
         axes.errorbar(
             found.ratio, height, xerr=_bar(found), color=colour, marker=marker, markersize=9, capsize=5, linewidth=2
@@ -140,9 +139,7 @@ def levels(joint: pd.DataFrame) -> Figure:
 
 def _at_level(trials: pd.DataFrame, role: str) -> Ratio:
     wide = trials.pivot_table(index="block", columns="role", values="cpu_per_call_us")
-    against = YARDSTICK if role == HANDICAP and YARDSTICK in wide else A
-    logs = np.log(wide[role] / wide[against]).tolist()
-    return statistics.from_logs("cpu_per_call", role, against, [int(trials["vus"].iloc[0])], logs)
+    return comparison.role_ratio(wide, role, int(trials["vus"].iloc[0]))
 
 
 ALL = {"forest": forest, "narrowing": narrowing, "shares": shares, "solo-beside-joint": beside}

@@ -56,6 +56,12 @@ class Ratio:
         return self.low, self.high
 
     @property
+    def half_width_pct(self) -> float:
+        """Half the width of the interval, in % of the baseline."""
+        low, high = self.interval
+        return (high - low) / 2 * 100
+
+    @property
     def differs(self) -> bool:
         """Whether "no difference" is refused at 5 %."""
         return self.p_value is not None and self.p_value < 1 - CONFIDENCE
