@@ -60,7 +60,8 @@ class OpenRun:
     def raw_summary(self, result: TrialResult) -> Path:
         """Return where k6's summary of a trial is kept."""
         trial = result.trial
-        name = re.sub(r"[^\w.=-]+", "-", trial.name)[:60]
+        # With its role: the arms of a comparison may be the same one twice.
+        name = re.sub(r"[^\w.=-]+", "-", trial.name if trial.is_joint else f"{trial.seats[0].role}-{trial.name}")[:60]
         return self.folder / "k6" / f"block{trial.block}-attempt{result.attempt}-{trial.load.vus}vus-{name}.json.gz"
 
     def append(self, result: TrialResult) -> None:

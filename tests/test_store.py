@@ -206,3 +206,10 @@ def test_a_sweep_is_not_continued_as_a_comparison(tmp_path, small_plan, here):
     with pytest.raises(StoreError, match="holds a sweep, not a compare"):
         with open_run(plan_compare(), here, tmp_path / "run"):
             pass
+
+
+def test_raw_summaries_of_an_arm_compared_with_itself_do_not_overwrite_each_other(tmp_path, here, result):
+    plan = plan_compare(a="mutex", b="mutex", solo=True)
+    with open_run(plan, here, tmp_path / "run") as opened:
+        paths = {opened.raw_summary(result(trial)) for trial in plan.block(0)}
+    assert len(paths) == len(plan.block(0))
