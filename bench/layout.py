@@ -1,37 +1,69 @@
-"""How far four copies of one server differ in CPU per call, laid out in memory at random and alike, block by block.
+"""How far copies of one server differ in CPU per call by where their memory lies, and whether it moves b's ratio to a.
 
-python bench/layout.py [BLOCKS]
+    python bench/layout.py [BLOCKS]
+
+Three ways, in turn in each block: laid out at random, as Linux does; alike; and alike but elsewhere in each block.
 """
 
 import math
+import random
+import resource
 import statistics
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from tqdm import tqdm
 
 from perfkit import k6, runner
 from perfkit.arms import parse_arm
-from perfkit.plan import A, Load, Seat, Trial
+from perfkit.plan import AA, A, B, Load, Seat, Trial
 
 LOAD = Load(vus=20, warmup_s=1, duration_s=2)
+
+WAYS = ("at random", "alike", "alike, elsewhere in each block")
+
+PAGE, PAGES, LEAST_STACK = 4096, 1 << 15, 256 << 20
+"""Where libraries and heaps lie depends on the limit of the stack, from 128 MB on; so shift it by some pages."""
 
 
 def main(blocks: int = 10) -> int:
     program, placement = k6.find(), runner.place(pin=True)
-    arm = parse_arm("threads/mutex", workers=10)
-    costs, logs = {False: [], True: []}, {False: [], True: []}
+    mutex, queue = parse_arm("threads/mutex", workers=10), parse_arm("threads/inputQ", workers=10)
+    seats = (Seat(A, mutex), Seat(AA, mutex), Seat(AA, mutex), Seat(B, queue))
+    costs, copies, ratios = ({way: [] for way in WAYS} for _ in range(3))
     for block in tqdm(range(blocks), unit="block"):
-        for alike in (False, True):
-            trial = Trial(block, (Seat(A, arm),) * 4, LOAD)
-            result, _ = runner.measure(trial, 0, program, replace(placement, alike=alike))
-            first, *others = (served.cpu_per_call_us(LOAD) for served in result.served)
-            costs[alike] += [first, *others]
-            logs[alike] += [math.log(other / first) for other in others]
-    for alike, name in ((False, "at random"), (True, "alike")):
-        spread = statistics.stdev(logs[alike]) * 100
-        print(f"laid out {name}: {statistics.mean(costs[alike]):.0f} µs a call, ratio of two copies sd {spread:.2f} %")
+        for way in random.sample(WAYS, len(WAYS)):
+            trial = Trial(block, tuple(random.sample(seats, len(seats))), LOAD)
+            with _stack_limit(LEAST_STACK + PAGE * random.randrange(PAGES) if way == WAYS[2] else None):
+                result, _ = runner.measure(trial, 0, program, replace(placement, alike=way != WAYS[0]))
+            cost = [
+                (seat.role, one.cpu_per_call_us(LOAD)) for seat, one in zip(trial.seats, result.served, strict=True)
+            ]
+            base = dict(cost)[A]
+            costs[way].append(base)
+            copies[way] += [math.log(one / base) for role, one in cost if role == AA]
+            ratios[way] += [math.log(one / base) for role, one in cost if role == B]
+    for way in WAYS:
+        print(
+            f"laid out {way}: {statistics.mean(costs[way]):.0f} µs a call; ratio of two copies sd "
+            f"{statistics.stdev(copies[way]) * 100:.2f} %; inputQ to mutex "
+            f"{math.exp(statistics.mean(ratios[way])):.3f}, sd {statistics.stdev(ratios[way]) * 100:.2f} %"
+        )
     return 0
+
+
+@contextmanager
+def _stack_limit(limit: int | None) -> Iterator[None]:
+    """Start children with this soft limit of the stack; None: as it is."""
+    before = resource.getrlimit(resource.RLIMIT_STACK)
+    if limit is not None:
+        resource.setrlimit(resource.RLIMIT_STACK, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_STACK, before)
 
 
 if __name__ == "__main__":

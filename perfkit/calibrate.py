@@ -1,10 +1,11 @@
 """How good the instrument is: whole comparisons repeated, what their intervals held, found and missed."""
 
+import math
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
-from perfkit import experiment, store
+from perfkit import experiment
 from perfkit.comparison import Answer
 from perfkit.statistics import Ratio
 
@@ -17,7 +18,7 @@ def studies(count: int, out: Path, **parameters: object) -> Iterator[Answer]:
     """
     for number in range(1, count + 1):
         folder = out / f"study-{number:02d}"
-        if not is_stored(folder):
+        if not experiment.is_stored(folder):
             experiment.compare(**{**parameters, "seed": number, "out": folder})
         yield experiment.answer(folder)
 
@@ -51,15 +52,16 @@ def summary(answers: list[Answer]) -> str:
     )
 
 
-def is_stored(folder: Path) -> bool:
-    """Return whether a finished run lies there."""
-    return (folder / "plan.json").exists() and store.is_fulfilled(folder, experiment.is_finished)
-
-
 def _medians(found: list[Ratio]) -> str:
+    """Ratio, half-width, and how far the studies lie apart: more than by chance where the truth itself moves."""
     half_width_pct = statistics.median(one.half_width_pct for one in found)
-    ratio = statistics.median(one.ratio for one in found)
-    return f"median ratio {ratio:.4f}, median half-width {half_width_pct:.2f} %"
+    ratios = [one.ratio for one in found]
+    told = f"median ratio {statistics.median(ratios):.4f}, median half-width {half_width_pct:.2f} %"
+    if len(found) < 2:
+        return told
+    by_chance = math.sqrt(statistics.fmean(one.standard_error**2 for one in found))
+    apart = statistics.stdev(map(math.log, ratios))
+    return f"{told}, sd between studies {apart * 100:.2f} % (by their intervals {by_chance * 100:.2f} %)"
 
 
 def _told(found: Ratio) -> str:

@@ -116,6 +116,11 @@ def is_finished(plan: Plan, results: list[TrialResult]) -> bool:
     return len({result.trial.block for result in results}) >= plan.repeats
 
 
+def is_stored(folder: Path) -> bool:
+    """Return whether a finished run lies there."""
+    return (folder / "plan.json").exists() and store.is_fulfilled(folder, is_finished)
+
+
 def _stored(run: object, kind: type[Plan]) -> Path:
     plan = store.load_plan(str(run))
     if not isinstance(plan, kind):
@@ -141,8 +146,7 @@ def _measure(plan: Plan, k6: object, out: object) -> Path:
                 for trial in plan.block(block):
                     progress.set_description(_told(plan, block, trial.name, trial.load.vus))
                     result, summary = runner.measure(trial, attempt, generator, placement)
-                    load_generator.keep(summary, opened.raw_summary(result))
-                    opened.append(result)
+                    opened.append(result, summary)
                     progress.update(_step(plan, result))
     return opened.folder
 

@@ -5,7 +5,7 @@ import pandas as pd
 from IPython.display import Image
 from matplotlib.figure import Figure
 
-from perfkit import comparison
+from perfkit import comparison, controls
 from perfkit.comparison import Answer
 from perfkit.figures import blank, keep, vus_axis, wrapped
 from perfkit.plan import AA, HANDICAP, A, B
@@ -30,10 +30,10 @@ def forest(answer: Answer, joint: pd.DataFrame, _solo: pd.DataFrame) -> Figure:
         rows.append((AA, f"A/A control:\n{a} again", answer.controls["aa"].found))
         rows.append((HANDICAP, f"handicap control:\n{a if not answer.plan.a.is_foreign else 'mutex'} with a known burn",
                      answer.controls["handicap"].found))  # fmt: skip
-    by_block = joint[joint["valid"]].pivot_table(index="block", columns="role", values="cpu_per_call_us")
+    wide = controls.by_block(joint)
     for height, (role, _, found) in enumerate(rows):
         colour, marker = LOOKS[role]
-        ratios = by_block[role] / by_block[comparison.reference(by_block, role)]
+        ratios = wide[role] / wide[controls.reference(wide, role)]
         axes.plot(ratios, np.full(len(ratios), height + 0.2), ".", color=colour, alpha=0.5)
         axes.errorbar(
             found.ratio, height, xerr=_bar(found), color=colour, marker=marker, markersize=9, capsize=5, linewidth=2
@@ -90,22 +90,55 @@ def shares(_answer: Answer, joint: pd.DataFrame, _solo: pd.DataFrame) -> Figure:
     return figure
 
 
-def beside(answer: Answer, _joint: pd.DataFrame, solo: pd.DataFrame) -> Figure:
-    """What solo trials in the same blocks say, beside the joint ones."""
-    figure, (axes,) = blank("Solo trials beside joint ones")
+def beside(answer: Answer, joint: pd.DataFrame, solo: pd.DataFrame) -> Figure:
+    """What solo trials in the same blocks say, beside the joint ones, and how fast the intervals of both narrow."""
+    ways = {
+        "joint": (comparison.narrowing(answer.plan, joint), LOOKS[B], "-"),
+        "solo": (comparison.narrowing(answer.plan, solo), LOOKS[HANDICAP], "--"),
+    }
+    figure, (left, right) = blank(_precision({way: steps for way, (steps, _, _) in ways.items()}), panels=2)
     rows = [("CPU per call, joint", answer.cpu_per_call)] if answer.cpu_per_call else []
-    rows += [(f"{name.replace('_', ' ')}, solo", found) for name, found in answer.solo.items() if name != HANDICAP]
-    for height, (_, found) in enumerate(rows):
-        colour, marker = LOOKS[B] if height == 0 else LOOKS[AA]
-        axes.errorbar(found.ratio, height, xerr=_bar(found), color=colour, marker=marker, capsize=5, linewidth=2)
-    axes.axvline(1, color="dimgray", linewidth=1)
-    axes.set_yticks(range(len(rows)), [name for name, _ in rows])
-    axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
-    axes.set_xlabel("b's, in a's")
-    axes.grid(axis="x", alpha=0.3)
-    note = "bars: 95 % interval over the same blocks" if len(solo) else "no solo trials were asked for (solo=True)"
-    figure.supxlabel(wrapped(note, 110), fontsize=8, color="dimgray")
+    rows += [(f"{name.replace('_', ' ').replace('cpu', 'CPU')}, solo", found)
+             for name, found in answer.solo.items() if name != HANDICAP]  # fmt: skip
+    for height, (name, found) in enumerate(rows):
+        colour, marker = ways[name.rpartition(" ")[2]][1]
+        left.errorbar(found.ratio, height, xerr=_bar(found), color=colour, marker=marker, capsize=5, linewidth=2)
+    left.axvline(1, color="dimgray", linewidth=1)
+    left.set_yticks(range(len(rows)), [name for name, _ in rows])
+    left.set_ylim(max(len(rows), 1) - 0.5, -0.5)
+    left.set_xlabel("b's, in a's")
+    left.grid(axis="x", alpha=0.3)
+    for way, (steps, (colour, marker), line) in ways.items():
+        shown = steps[1:]  # with two blocks an interval is all quantile
+        right.plot([spent for spent, _ in shown], [one.half_width_pct for _, one in shown], color=colour,
+                   linestyle=line, marker=marker, markersize=4, label=f"{way} trials")  # fmt: skip
+    right.set_yscale("log")
+    right.yaxis.set_major_formatter("{x:g}")
+    right.yaxis.set_minor_formatter("{x:g}")
+    right.set_xlabel("seconds of trials (joint: all arms; solo: a and b)")
+    right.set_ylabel("half the width of the interval of CPU per call (%)")
+    right.grid(alpha=0.3, which="both")
+    right.legend(frameon=False)
+    note = "bars: 95 % interval over the same blocks (t, on logarithms)"
+    figure.supxlabel(note if len(solo) else "no solo trials were asked for (solo=True)", fontsize=8, color="dimgray")
     return figure
+
+
+def _precision(ways: dict[str, list[tuple[float, Ratio]]]) -> str:
+    """What both ways knew after as many seconds, those that both have spent."""
+    if not all(ways.values()):
+        return "Solo trials beside joint ones"
+    seconds = min(steps[-1][0] for steps in ways.values())
+    known = {}
+    for way, steps in ways.items():
+        within = [one.half_width_pct for spent, one in steps if spent <= seconds]
+        if not within:
+            return "Solo trials beside joint ones"
+        known[way] = within[-1]
+    return (
+        f"In {seconds:.0f} s of trials, joint trials know CPU per call to ±{known['joint']:.1f} %, "
+        f"solo trials to ±{known['solo']:.1f} %: {known['solo'] / known['joint']:.1f} times as wide"
+    )
 
 
 def levels(joint: pd.DataFrame) -> Figure:
@@ -138,8 +171,7 @@ def levels(joint: pd.DataFrame) -> Figure:
 
 
 def _at_level(trials: pd.DataFrame, role: str) -> Ratio:
-    wide = trials.pivot_table(index="block", columns="role", values="cpu_per_call_us")
-    return comparison.role_ratio(wide, role, int(trials["vus"].iloc[0]))
+    return controls.role_ratio(controls.by_block(trials), role, int(trials["vus"].iloc[0]))
 
 
 ALL = {"forest": forest, "narrowing": narrowing, "shares": shares, "solo-beside-joint": beside}

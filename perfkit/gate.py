@@ -11,6 +11,9 @@ from perfkit.statistics import Ratio
 
 METRICS = ("cpu_per_call", *SOLO_METRICS)
 
+JOINT_TOO = ("cpu_per_call", HANDICAP)
+"""What both joint and solo trials measure; the joint ones give the metric."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:
@@ -41,7 +44,11 @@ def fails(gate: Gate, answer: Answer) -> bool:
 
 
 def as_json(answer: Answer) -> dict[str, Any]:
-    """Return the answer as JSON can hold it; ratios are b's to a's."""
+    """Return the answer as JSON can hold it.
+
+    Ratios are b's to a's; `ci95` are both ends of the 95 % interval; `mde` is the smallest difference, as a part of
+    1, that would be found 4 times out of 5. `solo` has what solo trials say of the joint trials' own questions.
+    """
     return {
         "a": answer.plan.a.name,
         "b": answer.plan.b.name,
@@ -49,6 +56,7 @@ def as_json(answer: Answer) -> dict[str, Any]:
         "blocks": answer.blocks,
         "seconds": round(answer.seconds, 1),
         "metrics": {name: _as_json(found) for name, found in _metrics(answer).items()},
+        "solo": {name: _as_json(answer.solo[name]) for name in JOINT_TOO if name in answer.solo},
         "controls": {name: {**_as_json(control.found), "ok": control.ok} for name, control in answer.controls.items()},
         "verdict": answer.verdict,
         "sentence": answer.sentence,
@@ -57,7 +65,7 @@ def as_json(answer: Answer) -> dict[str, Any]:
 
 
 def _metrics(answer: Answer) -> dict[str, Ratio]:
-    solo = {name: found for name, found in answer.solo.items() if name not in ("cpu_per_call", HANDICAP)}
+    solo = {name: found for name, found in answer.solo.items() if name not in JOINT_TOO}
     return ({"cpu_per_call": answer.cpu_per_call} if answer.cpu_per_call else {}) | solo
 
 

@@ -147,7 +147,7 @@ class Comparison:
         trials = [Trial(number, _shuffled(everyone, order), load)]
         if self.solo:
             alone = Load(self.vus, self.warmup_s, self.duration_s, self.rate)
-            trials += [Trial(number, (seat,), alone) for seat in everyone if seat.role in (A, HANDICAP, B)]
+            trials += [Trial(number, (seat,), alone) for seat in everyone if seat.role != AA]
         return _shuffled(tuple(trials), order)
 
     def to_dict(self) -> dict[str, Any]:
@@ -264,10 +264,11 @@ def _refuse_impossible(warmup_s: float, duration_s: float, vus: int, servers: in
         )
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most_files != resource.RLIM_INFINITY and vus * servers + FILES_BESIDE_CONNECTIONS > most_files:
+        fit = (most_files - FILES_BESIDE_CONNECTIONS) // servers
         each = f" at each of {servers} servers" if servers > 1 else ""
         raise PlanError(
             f"vus={vus}{each}: each VU is an open connection, and this machine's hard limit is {most_files} open "
-            f"files; raise it (ulimit -Hn) or stay at {(most_files - FILES_BESIDE_CONNECTIONS) // servers} VUs"
+            f"files; raise it (ulimit -Hn)" + (f" or stay at {fit} VUs" if fit > 0 else "")
         )
 
 

@@ -9,7 +9,7 @@ from perfkit.arms import PATTERNS
 from perfkit.comparison import Answer
 from perfkit.environment import Environment
 from perfkit.results import INVALIDATING
-from perfkit.statistics import Ratio
+from perfkit.statistics import Ratio, percent
 
 ABSENT = "-"
 
@@ -19,6 +19,8 @@ BUSY_LOAD = 0.5
 FEW_IN_FLIGHT = 0.8
 """Calls in flight per VU under which the VUs did not load the server as their number says."""
 
+
+SOLO_NAMES = {"cpu_per_call": "CPU per call", "handicap": "CPU per call, `a` with the burn against `a` without"}
 
 CONTROL_NAMES = {"aa": "The A/A control", "handicap": "The handicap control"}
 
@@ -52,15 +54,35 @@ def answer(table: pd.DataFrame, environment: Environment) -> Markdown:
 
 
 def verdict(answer: Answer) -> Markdown:
-    """Return the verdict of a comparison, large."""
-    spent = f"{answer.blocks} blocks, {answer.seconds:.0f} s of trials"
-    seen = ""
-    if answer.cpu_per_call and answer.cpu_per_call.detectable_pct is not None:
-        seen = f"; a difference of {answer.cpu_per_call.detectable_pct:.1f} % would be found 4 times out of 5"
+    """Return the verdict of a comparison, large, and beneath it what it rests on."""
+    beneath = [f"{answer.blocks} blocks, {answer.seconds:.0f} s of trials{_could_see(answer.cpu_per_call)}."]
+    if answer.cpu_per_call and answer.is_reached:
+        capacity_pct = (1 / answer.cpu_per_call.ratio - 1) * 100
+        beneath.append(f"The same as capacity, calls per CPU second: {capacity_pct:+.1f} %.")
+    if "cpu_per_call" in answer.solo:
+        beneath.append(f"Beside it, solo trials: {percent(answer.solo['cpu_per_call'])} CPU per call.")
     a, b = comparison.names(answer.plan)
     said = {comparison.A_DEARER: f"{a} is the dearer", comparison.B_DEARER: f"{b} is the dearer"}
     large = said.get(answer.verdict, answer.verdict.capitalize())
-    return Markdown(f"# {large}\n\n## {answer.sentence}\n\n{spent}{seen}.")
+    return Markdown(f"# {large}\n\n## {answer.sentence}\n\n{' '.join(beneath)}")
+
+
+def solo(answer: Answer) -> Markdown:
+    """Return what the solo trials of a comparison say, each metric with what they could have seen."""
+    if not answer.plan.solo:
+        return Markdown("No solo trials were asked for (`solo=True`): nothing is said on throughput and latency.")
+    load = "in a closed loop" if answer.plan.rate is None else f"offered {answer.plan.rate} calls/s"
+    a, b = comparison.names(answer.plan)
+    said = [
+        f"- {SOLO_NAMES.get(name, name)}: {percent(found)}{_could_see(found)}." for name, found in answer.solo.items()
+    ]
+    return Markdown("\n".join([f"{b} against {a}, one server at a time, {load}:", "", *(said or ["- no verdict"])]))
+
+
+def _could_see(found: Ratio | None) -> str:
+    if found is None or found.detectable_pct is None:
+        return ""
+    return f"; a difference of {found.detectable_pct:.1f} % would be found 4 times out of 5"
 
 
 def controls(answer: Answer) -> Markdown:
@@ -224,6 +246,7 @@ FLAG_WORDS = {
     "lost update": "The counter's final value contradicts what was acknowledged",
     "failures": "Calls failed",
     "cut off": "Calls never ended",
+    "paused": "The run stood still inside the window, or the clock was set,",
     "generator limited": (
         "k6 used more than 90 % of its cores, so throughput and latency there are k6's and give no verdict:"
     ),

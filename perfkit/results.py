@@ -22,7 +22,10 @@ EQUAL_SHARES = 0.05
 SATURATED = 0.9
 """Cores that the servers of a joint trial use together, of the one they share, from which on they are saturated."""
 
-INVALIDATING = ("failures", "cut off", "lost update")
+PUNCTUAL = 0.05
+"""How far, as a part of the window, its clock readings may lie apart from its length."""
+
+INVALIDATING = ("failures", "cut off", "lost update", "paused")
 """Flags with which nothing of a trial counts."""
 
 
@@ -167,6 +170,7 @@ def flags(result: TrialResult) -> tuple[str, ...]:
         "lost update": not all(_applied_as_told(one) for one in result.served),
         "failures": any(one.calls.failed_total > 0 or one.calls.acknowledged == 0 for one in result.served),
         "cut off": any(one.calls.cut_off_total > 0 for one in result.served),
+        "paused": abs(result.k6.window_s - load.duration_s) > PUNCTUAL * load.duration_s,
         "generator limited": result.k6_busy > GENERATOR_LIMIT,
         "dropped iterations": any(one.calls.dropped_total > 0 for one in result.served),
         "warm-up too short": any(one.calls.late_connections > 0 for one in result.served)

@@ -11,7 +11,7 @@ class Row:
     """One trial as `perfkit.load` gives it, a column a field."""
 
     block: Annotated[int, "block, from 0; the unit of replication"]
-    role: Annotated[str, "in a comparison: a, handicap or b; in a sweep always a"]
+    role: Annotated[str, "in a comparison: a, handicap, b, or yardstick; in a sweep always a"]
     arm: Annotated[str, "engine/pattern with its options"]
     engine: Annotated[str, "what serves gRPC"]
     pattern: Annotated[str, "mutex or inputQ"]
@@ -25,7 +25,9 @@ class Row:
     took_s: Annotated[float, "seconds from before the server was started to after it had ended"]
     attempt: Annotated[int, "how often this block had been begun before"]
     complete: Annotated[bool, "whether the block was finished in this attempt; the others were done anew"]
-    valid: Annotated[bool, "whether the trial counts: complete, no failure, no call cut off, no lost update"]
+    valid: Annotated[
+        bool, "whether the trial counts: complete, no failure, no call cut off, no lost update, not paused"
+    ]
     flags: Annotated[str, "what makes it say less, with '; ' between; empty: nothing"]
     acknowledged: Annotated[int, "calls that started in the window and were answered OK"]
     failed_total: Annotated[int, "calls, and attempts to connect, not answered OK; whole trial"]
@@ -82,7 +84,9 @@ class JointRow:
     took_s: Annotated[float, "seconds from before the first server was started to after the last had ended"]
     attempt: Annotated[int, "how often this block had been begun before"]
     complete: Annotated[bool, "whether the block was finished in this attempt; the others were done anew"]
-    valid: Annotated[bool, "whether the trial counts: complete, and nothing failed, cut off or lost at any server"]
+    valid: Annotated[
+        bool, "whether the trial counts: complete, not paused, and nothing failed, cut off or lost at any server"
+    ]
     flags: Annotated[str, "what makes the trial say less, with '; ' between; empty: nothing"]
     acknowledged: Annotated[int, "calls that started in the window and were answered OK"]
     cpu_per_call_us: Annotated[float | None, "CPU time of the server per acknowledged call, µs"]

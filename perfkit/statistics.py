@@ -1,5 +1,6 @@
 """From the tidy table to intervals and ratios: always over blocks, the unit of replication."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -62,9 +63,21 @@ class Ratio:
         return (high - low) / 2 * 100
 
     @property
+    def standard_error(self) -> float:
+        """Of the ratio's logarithm, from a plain t interval over `blocks` blocks."""
+        low, high = self.interval
+        return math.log(high / low) / 2 / float(stats.t.ppf((1 + CONFIDENCE) / 2, self.blocks - 1))
+
+    @property
     def differs(self) -> bool:
         """Whether "no difference" is refused at 5 %."""
         return self.p_value is not None and self.p_value < 1 - CONFIDENCE
+
+
+def percent(found: Ratio) -> str:
+    """Return the difference from the baseline and its interval in words."""
+    low, high = found.interval
+    return f"{(found.ratio - 1) * 100:+.1f} % (95 % interval {(low - 1) * 100:+.1f} % to {(high - 1) * 100:+.1f} %)"
 
 
 def mean(values: Sequence[float], *, logarithmic: bool = False) -> Interval:

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 import pandas as pd
 
+from perfkit import k6
 from perfkit.arms import Arm
 from perfkit.environment import Environment
 from perfkit.errors import StoreError
@@ -64,13 +65,27 @@ class OpenRun:
         name = re.sub(r"[^\w.=-]+", "-", trial.name if trial.is_joint else f"{trial.seats[0].role}-{trial.name}")[:60]
         return self.folder / "k6" / f"block{trial.block}-attempt{result.attempt}-{trial.load.vus}vus-{name}.json.gz"
 
-    def append(self, result: TrialResult) -> None:
-        """Put a finished trial on disk, at once and for good."""
-        with (self.folder / "trials.jsonl").open("a") as file:
-            file.write(json.dumps(result.to_dict()) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self._results.append(result)
+    def append(self, result: TrialResult, summary: dict[str, Any] | None = None) -> None:
+        """Put a finished trial on disk, at once and for good, and k6's summary of it beside it."""
+        path = self.folder / "trials.jsonl"
+        line = json.dumps(result.to_dict()).encode() + b"\n"
+        before = path.stat().st_size if path.exists() else 0
+        try:
+            with path.open("ab") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            self._results.append(result)
+            if summary is not None:
+                k6.keep(summary, self.raw_summary(result))
+        except OSError as error:
+            if self._results[-1:] != [result]:  # half a line must not be what the next one is appended to
+                with contextlib.suppress(OSError):
+                    os.truncate(path, before)
+            raise StoreError(
+                f"can't write to run folder {self.folder}: {error.strerror}. Finished trials are kept: make room and "
+                "start the same again to continue"
+            ) from error
 
 
 @contextlib.contextmanager
@@ -228,7 +243,17 @@ def _results(folder: Path, *, mend: bool) -> list[TrialResult]:
         _log.warning("%s: the last line is torn, so its trial is left out: %r…", path, torn[:40])
         if mend:
             os.truncate(path, len(text) - len(torn))
-    return [TrialResult.from_dict(json.loads(line)) for line in whole.splitlines()]
+    return [_result(path, number, line) for number, line in enumerate(whole.splitlines(), start=1)]
+
+
+def _result(path: Path, number: int, line: bytes) -> TrialResult:
+    try:
+        return TrialResult.from_dict(json.loads(line))
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError(
+            f"{path}, line {number} is no trial ({type(error).__name__}: {error}); perfkit only appends whole lines, "
+            "so take back what else has changed it"
+        ) from error
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -17,6 +17,17 @@ SMALL = {"vus": "2,5", "duration_s": 1, "warmup_s": 0.3, "repeats": 2}
 """A sweep of a dozen seconds."""
 
 
+FAULTS_SEEN: list[str] = []
+"""What test_faults.py saw, printed at the end: fault | what happened | what was kept."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if FAULTS_SEEN:
+        terminalreporter.section("fault | what happened | what was kept")
+        for line in FAULTS_SEEN:
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small sweep, really measured, once for all tests that read one."""
@@ -41,7 +52,7 @@ def solo(arm: Arm, load: Load, block: int = 0) -> Trial:
 
 @pytest.fixture
 def result() -> Callable[..., TrialResult]:
-    """Make results as a good trial gives them, all servers alike, with what is named changed."""
+    """Make results as a good trial gives them, all servers alike, with what is named changed; CPU is by the second."""
 
     def make(
         trial: Trial | None = None,
@@ -50,9 +61,11 @@ def result() -> Callable[..., TrialResult]:
         cpu_s: float | tuple[float, ...] = 0.9,
         k6_cpu_s: float = 0.5,
         took_s: float = 3.0,
+        window_s: float = 0.0,
         **calls,
     ):
         trial = trial or solo(Arm("threads", "mutex", 10), Load(vus=10, warmup_s=1, duration_s=1))
+        window = window_s or trial.load.duration_s
         each_cpu_s = cpu_s if isinstance(cpu_s, tuple) else (cpu_s,) * len(trial.seats)
         percentiles = {"50": 1.0, "90": 2.0, "95": 2.5, "99": 4.0}
         good = Calls(
@@ -75,9 +88,10 @@ def result() -> Callable[..., TrialResult]:
             started_at="2026-01-01T00:00:00.000+00:00",
             took_s=took_s,
             served=tuple(
-                Served(replace(good, **calls), final_count, Usage(one, 1.0, (0,), 50_000_000)) for one in each_cpu_s
+                Served(replace(good, **calls), final_count, Usage(one * window, window, (0,), 50_000_000))
+                for one in each_cpu_s
             ),
-            k6=Usage(k6_cpu_s, 1.0, (1,), 80_000_000),
+            k6=Usage(k6_cpu_s * window, window, (1,), 80_000_000),
             k6_cores_available=1,
         )
 

@@ -1,8 +1,13 @@
+import re
 import shutil
+from dataclasses import replace
 
 from perfkit import calibrate
 
-from .test_comparison import answer
+from .test_comparison import PLAN, answer
+
+PLAIN = replace(PLAN, precision_pct=0.0)
+"""Nothing looks at the data before the end, as calibrate has it."""
 
 
 def test_stored_studies_are_reused_and_told_in_a_line_each(compared, tmp_path):
@@ -21,6 +26,19 @@ def test_the_summary_counts_what_was_held_and_found():
     assert "decided in 6 of 7, all of one sign" in summary
     held = sum(one.controls["aa"].found.low <= 1 <= one.controls["aa"].found.high for one in told)
     assert f"A/A: contains 1 in {held} of 7" in summary
+
+
+def test_studies_that_lie_further_apart_than_their_intervals_say_are_told():
+    def apart(told):
+        between, by_chance = re.search(
+            r"b against a: .* sd between studies (.*) % \(by their .* (.*) %\)", told
+        ).groups()
+        return float(between) / float(by_chance)
+
+    steady = [answer(PLAIN, ratio=1.1, seed=seed) for seed in range(40)]
+    moving = [answer(PLAIN, ratio=1.1 + 0.02 * (seed % 2), seed=seed) for seed in range(40)]
+    assert 0.7 < apart(calibrate.summary(steady)) < 1.3
+    assert apart(calibrate.summary(moving)) > 3
 
 
 def test_studies_without_a_valid_trial_are_told():

@@ -10,7 +10,7 @@ from perfkit.comparison import A_DEARER, B_DEARER, NO_RELEVANT, NOT_KNOWN, NOT_T
 from perfkit.plan import plan_compare
 
 PLAN = plan_compare()
-NO_SOLO = pd.DataFrame(columns=["block", "role", "vus", "took_s", "valid", "complete", "flags", "throughput_rps"])
+NO_SOLO = pd.DataFrame(columns=["block", "role", "vus", "took_s", "valid", "complete", "flags"])
 
 
 def joint(ratio=1.05, blocks=12, sd=0.005, aa=1.0, handicap=1.12, base_us=100.0, drift=0.1, seed=0, flags=""):
@@ -23,7 +23,22 @@ def joint(ratio=1.05, blocks=12, sd=0.005, aa=1.0, handicap=1.12, base_us=100.0,
             cost = base_us * speed * true * math.exp(random.normal(0, sd))
             rows.append(
                 {"block": block, "attempt": 0, "role": role, "cpu_per_call_us": cost, "took_s": 4.0, "valid": True,
-                 "complete": True, "flags": flags}
+                 "complete": True, "flags": flags, "started_at": f"{block}"}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def alone(ratio=1.05, blocks=12, sd=0.03, handicap=1.12, seed=1, flags="", valid=True):
+    """Solo trials in the same blocks, each at a speed of its own; latency and throughput differ by the same ratio."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for block in range(blocks):
+        for role, true in (("a", 1.0), ("handicap", handicap), ("b", ratio)):
+            cost = 100.0 * true * math.exp(random.normal(0, sd))
+            rows.append(
+                {"block": block, "attempt": 0, "role": role, "vus": 20, "cpu_per_call_us": cost, "took_s": 3.0,
+                 "valid": valid, "complete": True, "flags": flags, "started_at": f"{block}{role}",
+                 "throughput_rps": 1e6 / cost, "p50_ms": cost / 5, "p95_ms": cost / 4, "p99_ms": cost / 3}
             )  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -76,15 +91,20 @@ def test_no_difference_is_told_as_one_in_about_one_of_twenty_studies():
     assert 0.025 <= sum(one.cpu_per_call.differs for one in told) / 400 <= 0.08
 
 
-def test_good_controls_hardly_ever_fail_and_a_biased_instrument_nearly_always_does():
-    good = [answer(blocks=10, seed=seed).controls["aa"].ok for seed in range(300)]
-    biased = [answer(blocks=10, seed=seed, aa=1.02).controls["aa"].ok for seed in range(300)]
-    assert sum(good) >= 299
-    assert sum(biased) <= 6
+def test_what_solo_trials_say_of_every_metric():
+    told = comparison.answer(PLAN, joint(), alone(ratio=1.25, sd=0.001)).solo
+    assert list(told) == ["cpu_per_call", "throughput", "p50", "p95", "p99", "handicap"]
+    for name in ("cpu_per_call", "p50", "p95", "p99"):
+        assert told[name].ratio == pytest.approx(1.25, rel=0.01)
+    assert told["throughput"].ratio == pytest.approx(0.8, rel=0.01)
+    assert told["handicap"].ratio == pytest.approx(1.12, rel=0.01)
 
 
-def test_what_the_aa_control_can_miss_is_said():
-    assert "A bias of up to 1." in answer().controls["aa"].told
+def test_solo_trials_with_a_limited_generator_keep_only_cpu_per_call_and_are_listed():
+    told = comparison.answer(PLAN, joint(), alone(flags="generator limited"))
+    assert list(told.solo) == ["cpu_per_call", "handicap"]
+    assert any("36 of 48 trials (solo a: block 0, 1, 2" in caveat for caveat in told.caveats)
+    assert any(caveat.startswith("No verdict on throughput or latency") for caveat in told.caveats)
 
 
 @pytest.mark.parametrize("flag", sorted(comparison.FLAG_WORDS))
@@ -106,6 +126,15 @@ def test_the_interval_is_followed_over_time():
     steps = comparison.narrowing(PLAN, joint(blocks=5))
     assert [spent for spent, _ in steps] == [8.0, 12.0, 16.0, 20.0]
     assert [one.blocks for _, one in steps] == [2, 3, 4, 5]
+
+
+def test_solo_trials_are_followed_over_the_time_of_both_their_arms():
+    steps = comparison.narrowing(PLAN, alone(blocks=4))
+    assert [spent for spent, _ in steps] == [12.0, 18.0, 24.0]
+    wide = alone(blocks=4).pivot_table(index="block", columns="role", values="cpu_per_call_us")
+    logs = np.log(wide["b"] / wide["a"])
+    assert [math.log(one.ratio) for _, one in steps] == pytest.approx([logs[:count].mean() for count in (2, 3, 4)])
+    assert comparison.narrowing(PLAN, NO_SOLO) == []
 
 
 def test_arms_are_called_by_their_patterns_where_only_those_differ():

@@ -1,3 +1,4 @@
+import inspect
 import signal
 import subprocess
 import sys
@@ -11,6 +12,15 @@ from perfkit.errors import LoadError, PlanError, StoreError
 
 from .conftest import SMALL
 from .test_process import gone_within
+
+
+@pytest.mark.parametrize("kind", experiment.PLANNERS)
+def test_a_plans_defaults_are_those_of_its_function(kind):
+    planned, told = (
+        {name: one.default for name, one in inspect.signature(function).parameters.items()}
+        for function in (experiment.PLANNERS[kind], getattr(perfkit, kind))
+    )
+    assert planned == {name: default for name, default in told.items() if name not in ("k6", "out", "run")}
 
 
 def start(out):

@@ -7,7 +7,7 @@ import pytest
 import perfkit
 from perfkit import figures_compare, store
 
-from .test_comparison import NO_SOLO, PLAN, answer, comparison, joint
+from .test_comparison import NO_SOLO, PLAN, alone, answer, comparison, joint
 
 
 @pytest.fixture
@@ -39,6 +39,29 @@ def test_the_interval_narrows_as_the_statistics_have_it(told):
     line = next(line for line in axes.lines if line.get_label() == "ratio b to a")
     assert line.get_xdata() == pytest.approx([spent for spent, _ in steps])
     assert line.get_ydata() == pytest.approx([one.ratio for _, one in steps])
+
+
+def test_solo_beside_joint_draws_both_intervals_and_says_how_much_wider_one_is():
+    tables = joint(ratio=1.1, blocks=20), alone(ratio=1.1, blocks=20)
+    made = comparison.answer(PLAN, *tables)
+    figure = figures_compare.beside(made, *tables)
+    left, right = figure.axes
+    assert [text.get_text() for text in left.get_yticklabels()] == [
+        "CPU per call, joint", "CPU per call, solo", "throughput, solo", "p50, solo", "p95, solo", "p99, solo"
+    ]  # fmt: skip
+    middles = [float(container[0].get_xdata()[0]) for container in left.containers]
+    assert middles == pytest.approx(
+        [made.cpu_per_call.ratio, *(made.solo[name].ratio for name in ("cpu_per_call", *comparison.SOLO_METRICS))]
+    )
+    lines = {line.get_label(): line for line in right.lines}
+    for name, table in zip(("joint trials", "solo trials"), tables, strict=True):
+        steps = comparison.narrowing(PLAN, table)[1:]
+        assert lines[name].get_xdata() == pytest.approx([spent for spent, _ in steps])
+        assert lines[name].get_ydata() == pytest.approx([one.half_width_pct for _, one in steps])
+    at_80_s = {"joint": lines["joint trials"].get_ydata()[-1], "solo": lines["solo trials"].get_ydata()[10]}
+    title = figure.get_suptitle().replace("\n", " ").replace("\N{NO-BREAK SPACE}", " ")
+    assert title.startswith("In 80 s of trials")
+    assert f"{at_80_s['solo'] / at_80_s['joint']:.1f} times as wide" in title
 
 
 def test_a_real_comparison_is_drawn_whole_and_written(compared, tmp_path):

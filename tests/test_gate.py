@@ -45,3 +45,4 @@ def test_solo_metrics_are_in_the_json_and_their_controls_are_not():
     told = gate.as_json(replace(answer(), solo={"cpu_per_call": one, "p99": one, "handicap": one}))
     assert set(told["metrics"]) == {"cpu_per_call", "p99"}
     assert told["metrics"]["cpu_per_call"]["ratio"] != 1.2, "the solo figure stands in for the joint one"
+    assert told["solo"]["cpu_per_call"]["ratio"] == told["solo"]["handicap"]["ratio"] == 1.2

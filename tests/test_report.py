@@ -2,6 +2,8 @@ import pytest
 
 from perfkit import environment, report
 
+from .test_comparison import PLAN, alone, comparison, joint
+from .test_comparison import answer as compared_by
 from .test_statistics import A, B
 from .test_statistics import table as simulated
 
@@ -106,3 +108,27 @@ def test_the_studys_tables_have_its_rows_and_columns(measured):
         assert "p(95)=" in rows[2]
         assert "/s)" in rows[4]
         assert "nan" not in part
+
+
+def test_a_verdict_is_large_and_tells_capacity_and_solo_trials_beneath():
+    told = report.verdict(comparison.answer(PLAN, joint(ratio=1.25), alone(ratio=1.25, sd=0.001)))
+    large, sentence, beneath = told.split("\n\n")
+    assert large == "# inputQ is the dearer"
+    assert sentence.startswith("## inputQ costs more CPU per call than mutex: +2")
+    assert "would be found 4 times out of 5" in beneath
+    assert "capacity, calls per CPU second: -20." in beneath or "capacity, calls per CPU second: -19." in beneath
+    assert "Beside it, solo trials: +2" in beneath
+    assert "solo" not in report.verdict(compared_by())
+    assert "capacity" not in report.verdict(compared_by(aa=1.05)), "an untrusted instrument gives no number"
+
+
+def test_solo_trials_are_told_with_what_they_could_have_seen():
+    from dataclasses import replace
+
+    asked = replace(PLAN, solo=True)
+    told = report.solo(comparison.answer(asked, joint(), alone()))
+    assert told.startswith("inputQ against mutex, one server at a time, in a closed loop:")
+    assert len([line for line in told.splitlines() if "would be found 4 times out of 5" in line]) == 6
+    assert "offered 500 calls/s" in report.solo(comparison.answer(replace(asked, rate=500), joint(), alone()))
+    assert "`solo=True`" in report.solo(compared_by())
+    assert "- no verdict" in report.solo(comparison.answer(asked, joint(), alone(valid=False, flags="failures")))

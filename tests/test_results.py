@@ -44,6 +44,8 @@ def test_a_good_trial_has_no_flags(result):
         ({"acknowledged": 0}, "failures", False),
         ({"sent_total": 2001}, "cut off", False),
         ({"k6_cpu_s": 0.91}, "generator limited", True),
+        ({"window_s": 1.06}, "paused", False),
+        ({"window_s": 0.94}, "paused", False),
         ({"dropped_total": 1}, "dropped iterations", True),
         ({"late_connections": 1}, "warm-up too short", True),
     ],
