@@ -10,6 +10,8 @@
 //   CONNECT_PER_ITERATION  1 connects and closes in every iteration, as the original study did (0)
 //   TIMEOUT_S              how long a call may take (10)
 //   PERCENTILES            which latency percentiles are wanted (50,90,95,99,99.9)
+//   TLS_CA                 the authority of the server's certificate, PEM, an absolute path: connect by TLS (unset: plaintext)
+//   TLS_CERT, TLS_KEY      the client's own certificate and key, where the server wants one (unset)
 //   SUMMARY                a file for the result as JSON (unset: a short table on stdout)
 //
 // A call belongs to the phase in which it starts: warmup, measure or cooldown, a VU tag that turns with the clock.
@@ -31,6 +33,14 @@ const CONNECT_PER_ITERATION = setting('CONNECT_PER_ITERATION', '0') === '1';
 const TIMEOUT_S = Number(setting('TIMEOUT_S', 10));
 const PERCENTILES = setting('PERCENTILES', '50,90,95,99,99.9').split(',');
 const SUMMARY = setting('SUMMARY', '');
+
+const TLS_CA = setting('TLS_CA', '');
+const TLS_CERT = setting('TLS_CERT', '');
+const CONNECTION = {
+  plaintext: !TLS_CA,
+  timeout: `${TIMEOUT_S}s`,
+  ...(TLS_CA && { tls: { cacerts: open(TLS_CA), ...(TLS_CERT && { cert: open(TLS_CERT), key: open(setting('TLS_KEY', '')) }) } }),
+};
 
 const METHOD = 'counter.incrementCounter/increment';
 const REQUEST = { value: 1 };
@@ -90,7 +100,7 @@ export function setup() {
 }
 
 let phase = '';
-let open = false;
+let isConnected = false;
 
 function turnPhase(from, until) {
   const now = Date.now();
@@ -103,19 +113,19 @@ function turnPhase(from, until) {
 
 function connect() {
   try {
-    client.connect(__ENV.SERVER, { plaintext: true, timeout: `${TIMEOUT_S}s` });
+    client.connect(__ENV.SERVER, CONNECTION);
     connected.add(1);
-    open = true;
+    isConnected = true;
   } catch (_) {
     failed.add(1, { status: 'connect' });
     sleep(PAUSE_S);
   }
-  return open;
+  return isConnected;
 }
 
 export default function ({ from, until }) {
   turnPhase(from, until);
-  if (!open && !connect()) return;
+  if (!isConnected && !connect()) return;
   sent.add(1);
   const { status } = client.invoke(METHOD, REQUEST, PARAMS);
   if (status === grpc.StatusOK) {
@@ -126,7 +136,7 @@ export default function ({ from, until }) {
   }
   if (CONNECT_PER_ITERATION) {
     client.close();
-    open = false;
+    isConnected = false;
   }
 }
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from perfkit import figures, figures_compare, report, statistics
+    from perfkit import figures, figures_compare, figures_published, published, report, statistics
     from perfkit.experiment import answer, compare, sweep
     from perfkit.notebooks import check_parameters
     from perfkit.rows import columns
@@ -20,9 +20,11 @@ __all__ = [
     "compare",
     "figures",
     "figures_compare",
+    "figures_published",
     "load",
     "load_environment",
     "load_joint",
+    "published",
     "report",
     "statistics",
     "sweep",

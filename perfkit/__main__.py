@@ -1,9 +1,10 @@
-"""The command line: `python -m perfkit serve | sweep | compare | calibrate`."""
+"""The command line: `python -m perfkit serve | sweep | compare | calibrate | doctor`."""
 
 import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ FAILED, BAD_INPUT, GATE_FAILED, NO_VERDICT = 1, 2, 3, 4
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     command, *rest = list(sys.argv[1:] if arguments is None else arguments) or [""]
-    commands = {"serve": _serve, "sweep": _sweep, "compare": _compare, "calibrate": _calibrate}
+    commands = {"serve": _serve, "sweep": _sweep, "compare": _compare, "calibrate": _calibrate, "doctor": _doctor}
     if command not in commands:
         print(f"usage: python -m perfkit {{{','.join(commands)}}} [--help]", file=sys.stderr)
         return 0 if command in ("-h", "--help") else BAD_INPUT
@@ -37,12 +38,18 @@ def _serve(arguments: list[str]) -> int:
     parser.add_argument("--workers", default=10, help="worker threads (%(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=_port, default=50055, help="port to listen on, 0 for a free one (%(default)s)")
+    parser.add_argument("--tls-cert", default="", help="the server's certificate, PEM; with --tls-key")
+    parser.add_argument("--tls-key", default="", help="its key, PEM")
+    parser.add_argument("--tls-client-ca", default="", help="let in only clients with a certificate of this authority")
     given = parser.parse_args(arguments)
+    if bool(given.tls_cert) != bool(given.tls_key) or (given.tls_client_ca and not given.tls_cert):
+        parser.error("--tls-cert and --tls-key go together, and --tls-client-ca with both")
     arm = parse_arm(given.arm or f"{given.engine}/{given.pattern}?workers={given.workers}", workers=10)
 
-    from perfkit.serve import serve  # noqa: PLC0415 - after bad input, which needs no gRPC
+    from perfkit.serve import Tls, serve  # noqa: PLC0415 - after bad input, which needs no gRPC
 
-    serve(arm, given.host, given.port)
+    tls = Tls(given.tls_cert, given.tls_key, given.tls_client_ca) if given.tls_cert else None
+    serve(arm, given.host, given.port, tls)
     return 0
 
 
@@ -89,9 +96,24 @@ def _calibrate(arguments: list[str]) -> int:
     return 0
 
 
+def _doctor(arguments: list[str]) -> int:
+    from perfkit import doctor  # noqa: PLC0415 - as in _execute
+
+    parser = _parser("doctor", "Say what this machine can and can't measure, and what to do about it.")
+    parser.add_argument("--k6", default="k6", help="the k6 program, by name or path (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    given = parser.parse_args(arguments)
+    findings = doctor.examine(given.k6)
+    if given.json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        print(*findings, sep="\n")
+    return 0
+
+
 def _execute(kind: str, parser: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, Path]:
     """Execute a notebook with options for its parameters; return all that was given, and the run folder."""
-    from perfkit import experiment, notebooks  # noqa: PLC0415 - `serve` starts faster without them
+    from perfkit import doctor, experiment, notebooks  # noqa: PLC0415 - `serve` starts faster without them
 
     meanings = notebooks.parameters(f"{kind}.ipynb")
     for name, meaning in meanings.items():
@@ -103,6 +125,10 @@ def _execute(kind: str, parser: argparse.ArgumentParser, arguments: list[str]) -
     folder = experiment.prepare(kind, **parameters).resolve()
     parameters |= {"run": str(folder)} if "run" in parameters else {"out": str(folder)}
     output = folder / f"{kind}.ipynb"
+    if "run" not in parameters:
+        for finding in doctor.examine(str(parameters.get("k6", "k6"))):
+            if not finding.ok:
+                print(finding, file=sys.stderr)
     notebooks.execute(f"{kind}.ipynb", parameters, output)
     print(f"executed notebook: {output}")
     return given, folder

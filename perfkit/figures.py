@@ -36,8 +36,8 @@ ERROR_BARS = "dots: one trial each; line and bars: mean over blocks with its 95 
 def throughput(table: pd.DataFrame) -> Figure:
     """Acknowledged calls per second against VUs, with the answer as its title."""
     figure, (axes,) = blank(report.headline(table))
-    _against_vus(axes, table, "throughput_rps")
-    _label(
+    against_vus(axes, table, "throughput_rps")
+    label(
         axes,
         "throughput (acknowledged calls per second)",
         f"{ERROR_BARS}; the axis does not begin at 0{_hollow(table)}",
@@ -49,10 +49,10 @@ def latency(table: pd.DataFrame) -> Figure:
     """Median, 95th and 99th percentile of latency against VUs, on a logarithmic axis."""
     figure, panels = blank("Latency of acknowledged calls, by percentile", panels=3, share_y=True)
     for axes, (metric, name) in zip(panels, {"p50_ms": "p50", "p95_ms": "p95", "p99_ms": "p99"}.items(), strict=True):
-        _logarithmic(axes)
-        _against_vus(axes, table, metric, logarithmic=True)
+        logarithmic(axes)
+        against_vus(axes, table, metric, geometric=True)
         axes.set_title(name)
-        _label(axes, "latency (ms)" if axes is panels[0] else "", legend=axes is panels[0])
+        label(axes, "latency (ms)" if axes is panels[0] else "", legend=axes is panels[0])
     note = ERROR_BARS.replace("mean", "geometric mean") + "; a percentile with too few calls is left out"
     figure.supxlabel(wrapped(note + _hollow(table), 140), fontsize=8, color="dimgray")
     return figure
@@ -62,7 +62,7 @@ def latency_distribution(table: pd.DataFrame) -> Figure:
     """Latency against percentile at the highest level, the tail stretched as HDR histograms show it."""
     vus = int(table["vus"].max())
     figure, (axes,) = blank(f"Latency distribution at {vus} VUs")
-    _logarithmic(axes)
+    logarithmic(axes)
     level = table[table["valid"] & (table["vus"] == vus)]
     for (arm, name), (colour, _, line) in zip(report.labels(table).items(), STYLES * len(table), strict=False):
         curves = [trial for trial in level.loc[level["arm"] == arm, "percentiles_ms"] if trial]
@@ -76,15 +76,15 @@ def latency_distribution(table: pd.DataFrame) -> Figure:
     axes.xaxis.set_major_locator(FixedLocator([_nines(float(p)) for p in TAIL]))
     axes.xaxis.set_major_formatter(FixedFormatter([f"{p} %" for p in TAIL]))
     axes.set_xlabel("part of the calls that were at least this fast")
-    _label(axes, "latency (ms)", "thin: one block each; thick: geometric mean over blocks")
+    label(axes, "latency (ms)", "thin: one block each; thick: geometric mean over blocks")
     return figure
 
 
 def cpu_per_call(table: pd.DataFrame) -> Figure:
     """CPU time of the server per acknowledged call against VUs."""
     figure, (axes,) = blank(report.headline(table, "cpu_per_call_us"))
-    _against_vus(axes, table, "cpu_per_call_us", hollow=False)
-    _label(axes, "server CPU per call (µs)", f"{ERROR_BARS}; the axis does not begin at 0")
+    against_vus(axes, table, "cpu_per_call_us", hollow=False)
+    label(axes, "server CPU per call (µs)", f"{ERROR_BARS}; the axis does not begin at 0")
     return figure
 
 
@@ -123,16 +123,16 @@ def ratios(table: pd.DataFrame) -> Figure:
 def instrument(table: pd.DataFrame) -> Figure:
     """What the load really was: calls in flight, and how busy k6 and the server were."""
     figure, panels = blank("Was the server loaded, and was it the server that was measured?", panels=3)
-    _logarithmic(panels[0])
-    _against_vus(panels[0], table, "in_flight", logarithmic=True, hollow=False)
+    logarithmic(panels[0])
+    against_vus(panels[0], table, "in_flight", geometric=True, hollow=False)
     levels = sorted(table["vus"].unique())
     panels[0].plot(levels, levels, color="dimgray", linewidth=1, zorder=0, label="= VUs")
-    _label(panels[0], "calls in flight (Little's law)")
-    _against_vus(panels[1], table, "k6_busy", hollow=False)
+    label(panels[0], "calls in flight (Little's law)")
+    against_vus(panels[1], table, "k6_busy", hollow=False)
     panels[1].axhline(GENERATOR_LIMIT, color="dimgray", linewidth=1, label=f"limit, {GENERATOR_LIMIT:g}")
-    _label(panels[1], "part of its cores that k6 used")
-    _against_vus(panels[2], table, "server_cores", hollow=False)
-    _label(panels[2], "cores that the server used")
+    label(panels[1], "part of its cores that k6 used")
+    against_vus(panels[2], table, "server_cores", hollow=False)
+    label(panels[2], "cores that the server used")
     for axes in panels[1:]:
         axes.set_ylim(bottom=0)
     figure.supxlabel(ERROR_BARS, fontsize=8, color="dimgray")
@@ -188,9 +188,8 @@ def vus_axis(axes: Axes, levels: Sequence[int]) -> None:
     axes.set_xlabel("virtual users (VUs)")
 
 
-def _against_vus(
-    axes: Axes, table: pd.DataFrame, metric: str, *, logarithmic: bool = False, hollow: bool = True
-) -> None:
+def against_vus(axes: Axes, table: pd.DataFrame, metric: str, *, geometric: bool = False, hollow: bool = True) -> None:
+    """Draw a metric of every arm against VUs: each trial a dot, the mean over blocks with its interval."""
     levels = sorted(int(vus) for vus in table["vus"].unique())
     vus_axis(axes, levels)
     for (name, trials, style), shift in zip(_arms(table), _shifts(table), strict=True):
@@ -203,7 +202,7 @@ def _against_vus(
                 markersize=4, alpha=0.45, linestyle="none", label=f"_{name} trials",
             )  # fmt: skip
         means = {
-            vus: statistics.mean(known.loc[known["vus"] == vus, metric].tolist(), logarithmic=logarithmic)
+            vus: statistics.mean(known.loc[known["vus"] == vus, metric].tolist(), logarithmic=geometric)
             for vus in levels
             if (known["vus"] == vus).any()
         }
@@ -217,7 +216,8 @@ def _against_vus(
         )  # fmt: skip
 
 
-def _logarithmic(axes: Axes) -> None:
+def logarithmic(axes: Axes) -> None:
+    """Make the y axis logarithmic, with plain numbers as its ticks."""
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -235,7 +235,8 @@ def _shifts(table: pd.DataFrame) -> Sequence[float]:
     return [1 + DODGE * (number - (count - 1) / 2) for number in range(count)]
 
 
-def _label(axes: Axes, y: str, note: str = "", *, legend: bool = True) -> None:
+def label(axes: Axes, y: str, note: str = "", *, legend: bool = True) -> None:
+    """Name the y axis, and put a note under the figure."""
     axes.set_ylabel(y)
     axes.grid(alpha=0.3)
     if legend and axes.get_legend_handles_labels()[1]:

@@ -15,6 +15,7 @@ from traitlets.config import Config
 
 from perfkit.errors import NotebookError, PlanError
 from perfkit.experiment import compare, sweep
+from perfkit.published import runs
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 
@@ -27,11 +28,12 @@ def parameters(name: str) -> dict[str, str]:
     return {parameter: told["help"] for parameter, told in papermill.inspect_notebook(str(FOLDER / name)).items()}
 
 
-EXPERIMENTS: dict[str, Callable[..., Path]] = {"sweep": sweep, "compare": compare}
+EXPERIMENTS: dict[str, Callable[..., Any]] = {"sweep": sweep, "compare": compare, "published": runs}
+"""notebook → the function whose parameters are its own"""
 
 
 def check_parameters(kind: str, cells: Sequence[str]) -> None:
-    """Refuse injected parameters that a `sweep` or `compare` does not have; `cells` are those run, IPython's `In`.
+    """Refuse injected parameters that the function of EXPERIMENTS does not have; `cells` are those run, IPython's `In`.
 
     papermill only warns of a misspelt name and runs on with the default.
     """

@@ -62,7 +62,7 @@ def test_a_notebook_is_committed_clean_and_thin(path):
             assert not any(word in cell.source for word in ("def ", "class ", "for ", "while ", "plt."))
 
 
-@pytest.mark.parametrize("kind", ["sweep", "compare"])
+@pytest.mark.parametrize("kind", notebooks.EXPERIMENTS)
 def test_a_notebooks_parameters_are_those_of_its_function_with_the_same_defaults(kind):
     cells = read(ROOT / f"notebooks/{kind}.ipynb").cells
     (cell,) = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]

@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 import subprocess
@@ -5,6 +6,7 @@ import tomllib
 from itertools import chain
 
 import pytest
+import yaml
 
 from .conftest import ROOT
 
@@ -53,6 +55,27 @@ def test_the_image_has_the_python_that_the_numbers_are_from_and_uses_the_lock():
     assert f"python={minor}" in conda
     assert "RUN make setup" in dockerfile
     assert "requirements.lock" in (ROOT / "Makefile").read_text()
+
+
+def test_the_image_has_the_locked_k6_and_runs_jupyterlab_as_nobody_special():
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert set(re.findall(r"^FROM grafana/k6:(\S+) AS k6", dockerfile, re.MULTILINE)) == pinned("k6")
+    *_, user = re.findall(r"^USER (\S+)", dockerfile, re.MULTILINE)
+    assert user not in ("root", "0")
+    (command,) = re.findall(r"^CMD (.*)", dockerfile, re.MULTILINE)
+    assert json.loads(command)[:2] == ["jupyter", "lab"]
+
+
+def test_the_workflow_runs_what_the_readme_tells_on_every_python_that_is_locked_for():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    (job,) = workflow["jobs"].values()
+    least = re.search(r">=(\S+)", PROJECT["project"]["requires-python"])[1]
+    assert job["strategy"]["matrix"]["python"] == [least, "3.12", "3.13"]
+    runs = [step["run"] for step in job["steps"] if "run" in step]
+    assert "make test" in runs
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {run.split()[1] for run in runs if run.startswith("make")} <= targets
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step["uses"]) for step in job["steps"] if "uses" in step)
 
 
 @pytest.mark.skipif(shutil.which("hadolint", path=f"{ROOT}/.venv/bin") is None, reason="hadolint has no wheel here")

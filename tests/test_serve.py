@@ -6,8 +6,12 @@ import threading
 
 import grpc
 import pytest
+import trustme
 
+from perfkit import k6
 from perfkit._proto import counter_pb2, counter_pb2_grpc
+
+from .conftest import ROOT
 
 
 @pytest.fixture
@@ -106,3 +110,68 @@ def test_bad_input_is_one_clear_error(serve, arguments, message):
     assert message in err
     assert "Traceback" not in err
     assert out == ""
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """An authority with a certificate for the server and one for a client, as files."""
+    folder, made = tmp_path_factory.mktemp("tls"), trustme.CA()
+    made.cert_pem.write_to_path(folder / "ca.pem")
+    for name, one in {"server": made.issue_cert("127.0.0.1"), "client": made.issue_cert("client@example.org")}.items():
+        one.private_key_pem.write_to_path(folder / f"{name}.key")
+        one.cert_chain_pems[0].write_to_path(folder / f"{name}.pem")
+    return folder
+
+
+def load_by_hand(address, **settings):
+    argv = [k6.find().path, "run", "--quiet", "--no-color", "--address="]
+    for name, value in {"ADDRESS": address, "VUS": 2, "WARMUP_S": 0.5, "DURATION_S": 0.6, **settings}.items():
+        argv += ["-e", f"{name}={value}"]
+    return subprocess.run([*argv, ROOT / "k6/counter.js"], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_server_with_tls_is_loaded_by_tls_and_by_nothing_else(serve, authority):
+    process = serve("--pattern", "mutex", "--port", "0", "--tls-cert", str(authority / "server.pem"),
+                    "--tls-key", str(authority / "server.key"))  # fmt: skip
+    address = json.loads(process.stdout.readline())["address"]
+    assert "calls acknowledged" in (told := load_by_hand(address, TLS_CA=authority / "ca.pem")).stdout, told.stderr
+    assert ": 0 calls acknowledged" not in told.stdout
+    assert "failed with" not in told.stdout
+    assert ": 0 calls acknowledged" in load_by_hand(address).stdout, "it answers in plaintext"
+
+
+def test_a_server_with_a_client_authority_lets_in_only_its_clients(serve, authority):
+    process = serve(
+        "--pattern", "mutex", "--port", "0", "--tls-cert", str(authority / "server.pem"),
+        "--tls-key", str(authority / "server.key"), "--tls-client-ca", str(authority / "ca.pem"),
+    )  # fmt: skip
+    address = json.loads(process.stdout.readline())["address"]
+    own = {"TLS_CERT": authority / "client.pem", "TLS_KEY": authority / "client.key"}
+    assert ": 0 calls acknowledged" not in load_by_hand(address, TLS_CA=authority / "ca.pem", **own).stdout
+    assert ": 0 calls acknowledged" in load_by_hand(address, TLS_CA=authority / "ca.pem").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--tls-cert", "/no/file", "--tls-key", "/no/file"], "--tls-key=/no/file can't be read (No such file"),
+        (["--tls-cert", str(ROOT / "LICENSE"), "--tls-key", str(ROOT / "LICENSE")], "is not in PEM form"),
+        (["--tls-cert", "x"], "--tls-cert and --tls-key go together"),
+        (["--tls-client-ca", "x"], "--tls-client-ca with both"),
+    ],
+)
+def test_bad_tls_is_one_clear_error(serve, arguments, message):
+    out, err = (process := serve("--pattern", "mutex", "--port", "0", *arguments)).communicate(timeout=20)
+    assert process.returncode == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+@pytest.mark.parametrize(("host", "warns"), [("0.0.0.0", True), ("127.0.0.1", False), ("localhost", False)])  # noqa: S104
+def test_listening_beyond_loopback_without_tls_is_warned_of(serve, host, warns):
+    process = serve("--pattern", "mutex", "--port", "0", "--host", host)
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=20)
+    assert ("can be reached from elsewhere, and without TLS" in err) == warns

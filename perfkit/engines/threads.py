@@ -31,6 +31,12 @@ STATUS_OF: dict[type[CounterError], grpc.StatusCode] = {
     CounterClosed: grpc.StatusCode.UNAVAILABLE,
 }
 
+OPTIONS = [
+    ("grpc.so_reuseport", 0),  # grpcio's default would let two servers share a port without a word
+    ("grpc.max_receive_message_length", 64 * 1024),  # a request has 11 bytes at most
+    ("grpc.max_concurrent_streams", 1000),  # of one connection; more wait at the client
+]
+
 _log = logging.getLogger(__name__)
 
 
@@ -100,13 +106,26 @@ def _burn(duration_ns: int) -> None:
 class ThreadsEngine:
     """A server that runs from its construction until `stop`."""
 
-    def __init__(self, counter: Counter, host: str, port: int, workers: int, burn_us: int = 0) -> None:
+    def __init__(
+        self,
+        counter: Counter,
+        host: str,
+        port: int,
+        workers: int,
+        burn_us: int = 0,
+        credentials: grpc.ServerCredentials | None = None,
+    ) -> None:
         self._executor = BareExecutor(workers)
-        # SO_REUSEPORT, grpcio's default, would let two servers share a port without a word.
-        self._server = grpc.server(self._executor, options=[("grpc.so_reuseport", 0)])  # type: ignore[arg-type]
+        self._server = grpc.server(self._executor, options=OPTIONS)  # type: ignore[arg-type]
         self._health = add_services(self._server, _Servicer(counter, burn_us))
         try:
-            self.address = f"{host}:{self._server.add_insecure_port(f'{host}:{port}')}"
+            where = f"{host}:{port}"
+            given = (
+                self._server.add_secure_port(where, credentials)
+                if credentials
+                else self._server.add_insecure_port(where)
+            )
+            self.address = f"{host}:{given}"
         except RuntimeError as error:
             self._executor.shutdown()
             raise ServerError(

@@ -1,0 +1,102 @@
+"""The published study beside runs of ours → matplotlib figures."""
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+from IPython.display import Image
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from perfkit import figures, statistics
+from perfkit.figures import STYLES, against_vus, blank, keep, label, logarithmic, vus_axis
+from perfkit.published import call_share
+
+Tables = Mapping[str, pd.DataFrame]
+"""what a table is called → a table as `perfkit.load` or `published.study` returns it; the study's comes first"""
+
+
+def study_throughput(tables: Tables) -> Figure:
+    """The study's throughput, as a sweep's is drawn."""
+    return _single_runs(figures.throughput(next(iter(tables.values()))))
+
+
+def study_latency(tables: Tables) -> Figure:
+    """The study's latency, as a sweep's is drawn."""
+    return _single_runs(figures.latency(next(iter(tables.values()))))
+
+
+def _single_runs(figure: Figure) -> Figure:
+    _note(figure, "one run for each number, as published: no error bar can be given; it tells no p99")
+    return figure
+
+
+def throughput(tables: Tables) -> Figure:
+    """Throughput against VUs, a panel for each table."""
+    figure, panels = blank("Throughput: the study's single runs, and blocks of ours", panels=len(tables))
+    for axes, (name, table) in zip(panels, tables.items(), strict=True):
+        against_vus(axes, table, "throughput_rps")
+        axes.set_title(name, fontsize=10)
+        label(axes, "acknowledged calls per second" if axes is panels[0] else "")
+    _note(figure, "the study: one run, no error bar; ours: mean over blocks with its 95 % interval (t), dots one trial "
+                  "each, hollow where k6 was the limit; axes don't begin at 0")  # fmt: skip
+    return figure
+
+
+def load(tables: Tables) -> Figure:
+    """What the load was: calls in flight, the call's share of an iteration, and the ratio of the patterns."""
+    figure, (flight, share, ratio) = blank("What was the load, and who was ahead?", panels=3)
+    levels = sorted({int(vus) for table in tables.values() for vus in table["vus"]})
+    for (name, table), style in zip(tables.items(), STYLES, strict=False):
+        valid = table[table["valid"]]
+        _mean_line(flight, valid["in_flight"].groupby(valid["vus"]).mean(), name, style)
+        _mean_line(share, call_share(valid).groupby(valid["vus"]).mean() * 100, name, style)
+        _ratios(ratio, table, style)
+    logarithmic(flight)
+    flight.plot(levels, levels, color="dimgray", linewidth=1, zorder=0, label="= VUs")
+    ratio.axhline(1, color="dimgray", linewidth=1)
+    share.set_ylim(bottom=0)
+    for axes, text in (
+        (flight, "calls in flight (Little's law)"),
+        (share, "call's share of an iteration (%)"),
+        (ratio, "throughput of inputQ, times mutex's"),
+    ):
+        vus_axis(axes, levels)
+        label(axes, text, legend=axes is flight)
+    _note(
+        figure,
+        "left and middle: mean of both patterns; right: single runs have no interval, ours 95 % over blocks, "
+        "at levels where k6 was not the limit",
+    )
+    return figure
+
+
+ALL: dict[str, Callable[[Tables], Figure]] = {
+    "study-throughput": study_throughput,
+    "study-latency": study_latency,
+    "study-load": load,
+    "study-beside-ours": throughput,
+}
+"""name of the file in the run folder → the figure"""
+
+
+def draw(name: str, tables: Tables, run: str) -> Image:
+    """Draw one of ALL, write it to the run folder as PNG and SVG, and return it for a notebook to show."""
+    return keep(ALL[name](tables), run, name)
+
+
+def _mean_line(axes: Axes, by_level: pd.Series, name: str, style: tuple[str, str, str]) -> None:
+    colour, marker, line = style
+    axes.plot(by_level.index, by_level, color=colour, marker=marker, linestyle=line, label=name)
+
+
+def _ratios(axes: Axes, table: pd.DataFrame, style: tuple[str, str, str]) -> None:
+    colour, marker, line = style
+    against = statistics.baseline(table)
+    (arm,) = set(table["arm"]) - {against}
+    for one in statistics.ratios(table, "throughput_rps", arm, against):
+        bar = None if one.low is None or one.high is None else [[one.ratio - one.low], [one.high - one.ratio]]
+        axes.errorbar(one.levels[0], one.ratio, yerr=bar, color=colour, marker=marker, capsize=4, linestyle=line)
+
+
+def _note(figure: Figure, text: str) -> None:
+    figure.supxlabel(text, fontsize=8, color="dimgray")
