@@ -14,7 +14,7 @@ FROM python:3.11.7-slim-bookworm
 RUN apt-get update \
     && apt-get install -y --no-install-recommends make \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --create-home --uid 1000 perfkit \
+    && useradd --no-log-init --create-home --uid 1000 perfkit \
     && install -d -o perfkit /perfkit
 
 COPY --from=k6 /usr/bin/k6 /usr/local/bin/k6

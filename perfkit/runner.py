@@ -9,7 +9,7 @@ from typing import Any
 
 from perfkit import foreign, k6, process
 from perfkit.environment import siblings, usable_cpus
-from perfkit.errors import PerfkitError
+from perfkit.errors import LoadError, PerfkitError
 from perfkit.plan import Trial
 from perfkit.results import Served, TrialResult, Usage
 
@@ -18,6 +18,9 @@ AFTER_WINDOW_S = k6.TIMEOUT_S + 20
 
 CHECK_S = 0.25
 """How often a sleeping runner looks whether server and k6 still live."""
+
+LATE_S = 1.0
+"""How late a clock may be read before that is an error; less makes the trial a paused one (results.PUNCTUAL)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +111,15 @@ def _peak_rss_bytes(server: process.RunningServer) -> int:
 
 def _sleep_until(epoch_ms: int, load: k6.RunningLoad, servers: Sequence[process.RunningServer]) -> None:
     while True:
+        late_s = time.time() - epoch_ms / 1e3
+        if late_s > LATE_S:
+            raise LoadError(
+                f"perfkit stood still in mid-trial and missed an end of the window by {late_s:.1f} s (it was stopped, "
+                "the machine slept, or the clock was set)"
+            )
         load.check()
         for server in servers:
             server.check()
-        left_s = epoch_ms / 1e3 - time.time()
-        if left_s <= 0:
+        if late_s >= 0:
             return
-        time.sleep(min(left_s, CHECK_S))
+        time.sleep(min(-late_s, CHECK_S))

@@ -40,7 +40,7 @@ def test_what_it_can_not_say_is_said_by_its_own_figures():
     raw = pd.read_csv(ROOT / "data/published/study.csv")
     flight = (raw["iterations_per_s"] * raw["grpc_req_duration_avg_ms"] / 1e3).groupby(raw["vus"]).mean()
     share = (raw["grpc_req_duration_avg_ms"] / raw["iteration_duration_avg_ms"]).groupby(raw["vus"]).mean()
-    assert f"{flight[200:].min():.0f} to {flight[200:].max():.0f} from 200 VUs up" in told
+    assert f"{flight.loc[200:].min():.0f} to {flight.loc[200:].max():.0f} from 200 VUs up" in told
     assert f"{share[10] * 100:.0f} % at 10 VUs, {share[1000] * 100:.1f} % at 1000" in told
     rates = raw.pivot_table(index="vus", columns="pattern", values="iterations_per_s")
     ahead = [vus for vus in rates.index if rates["inputQ"][vus] > rates["mutex"][vus]]
