@@ -22,6 +22,9 @@ DPI = 150
 STYLES = (("#0072B2", "o", "-"), ("#D55E00", "s", "--"), ("#009E73", "^", "-."), ("#CC79A7", "D", ":"))
 """Colour (Okabe and Ito's, told apart by the colour-blind), marker and line of each arm: any one of them is enough."""
 
+MANY_LEVELS = 5
+"""With more, the axis of VUs has smaller numbers."""
+
 DODGE = 0.05
 """How far neighbouring arms stand apart on the axis of VUs, as a part of their value, so that bars don't overlap."""
 
@@ -47,10 +50,11 @@ def throughput(table: pd.DataFrame) -> Figure:
 
 def latency(table: pd.DataFrame) -> Figure:
     """Median, 95th and 99th percentile of latency against VUs, on a logarithmic axis."""
-    figure, panels = blank("Latency of acknowledged calls, by percentile", panels=3, share_y=True)
-    for axes, (metric, name) in zip(panels, {"p50_ms": "p50", "p95_ms": "p95", "p99_ms": "p99"}.items(), strict=True):
+    known = [name for name in ("p50", "p95", "p99") if table[f"{name}_ms"].notna().any()] or ["p50"]
+    figure, panels = blank("Latency of acknowledged calls, by percentile", panels=len(known), share_y=True)
+    for axes, name in zip(panels, known, strict=True):
         logarithmic(axes)
-        against_vus(axes, table, metric, geometric=True)
+        against_vus(axes, table, f"{name}_ms", geometric=True)
         axes.set_title(name)
         label(axes, "latency (ms)" if axes is panels[0] else "", legend=axes is panels[0])
     note = ERROR_BARS.replace("mean", "geometric mean") + "; a percentile with too few calls is left out"
@@ -186,6 +190,8 @@ def vus_axis(axes: Axes, levels: Sequence[int]) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
     axes.set_xlabel("virtual users (VUs)")
+    if len(levels) > MANY_LEVELS:
+        axes.tick_params(axis="x", labelsize=8)
 
 
 def against_vus(axes: Axes, table: pd.DataFrame, metric: str, *, geometric: bool = False, hollow: bool = True) -> None:

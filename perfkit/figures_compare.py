@@ -7,10 +7,11 @@ from matplotlib.figure import Figure
 
 from perfkit import comparison, controls
 from perfkit.comparison import Answer
-from perfkit.figures import blank, keep, vus_axis, wrapped
+from perfkit.figures import blank, keep, logarithmic, vus_axis, wrapped
 from perfkit.plan import AA, HANDICAP, A, B
 from perfkit.results import GENERATOR_LIMIT
 from perfkit.statistics import Ratio
+from perfkit.stopping import FEWEST_BLOCKS
 from perfkit.store import load, load_joint
 
 LOOKS = {B: ("#0072B2", "D"), AA: ("dimgray", "o"), HANDICAP: ("#D55E00", "s")}
@@ -109,17 +110,15 @@ def beside(answer: Answer, joint: pd.DataFrame, solo: pd.DataFrame) -> Figure:
     left.set_xlabel("b's, in a's")
     left.grid(axis="x", alpha=0.3)
     for way, (steps, (colour, marker), line) in ways.items():
-        shown = steps[1:]  # with two blocks an interval is all quantile
+        shown = [step for step in steps if step[1].blocks >= FEWEST_BLOCKS]  # with fewer it is mostly chance
         right.plot([spent for spent, _ in shown], [one.half_width_pct for _, one in shown], color=colour,
                    linestyle=line, marker=marker, markersize=4, label=f"{way} trials")  # fmt: skip
-    right.set_yscale("log")
-    right.yaxis.set_major_formatter("{x:g}")
-    right.yaxis.set_minor_formatter("{x:g}")
+    logarithmic(right)
     right.set_xlabel("seconds of trials (joint: all arms; solo: a and b)")
     right.set_ylabel("half the width of the interval of CPU per call (%)")
     right.grid(alpha=0.3, which="both")
     right.legend(frameon=False)
-    note = "bars: 95 % interval over the same blocks (t, on logarithms)"
+    note = "bars: 95 % interval over the same blocks (t, on logarithms); right: half of its width, as time goes on"
     figure.supxlabel(note if len(solo) else "no solo trials were asked for (solo=True)", fontsize=8, color="dimgray")
     return figure
 

@@ -26,7 +26,7 @@ def study_latency(tables: Tables) -> Figure:
 
 
 def _single_runs(figure: Figure) -> Figure:
-    _note(figure, "one run for each number, as published: no error bar can be given; it tells no p99")
+    _note(figure, "one run for each number, as published: no error bar can be given")
     return figure
 
 

@@ -48,7 +48,7 @@ class ForeignServer(RunningServer):
                 if time.monotonic() > patience:
                     raise ServerError(
                         f"server {self.name} did not answer increment(value=0) on {self._address} "
-                        f"within {process.START_S:g} s ({error.code().name}); does it listen on {{port}}, in plaintext?"
+                        f"within {process.START_S:g} s ({error.code().name}); it should listen on {{port}} in plaintext"
                     ) from error
             time.sleep(0.02)
 

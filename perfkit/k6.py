@@ -103,6 +103,10 @@ class RunningLoad:
 
     def check(self) -> None:
         """Raise a LoadError if k6 has ended before its time."""
+        if self._process.poll() == 0:
+            raise LoadError(
+                "k6 was at its end before the window was, by this machine's clock, which may have been set back"
+            )
         if self._process.poll() is not None:
             raise LoadError(f"k6 {self._how_it_ended()} in mid-trial; it said: {self._told()[-500:]!r}")
 

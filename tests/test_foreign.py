@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from perfkit import foreign, k6, process, runner
+from perfkit import foreign, k6, runner
 from perfkit.arms import parse_arm
 from perfkit.errors import ServerError
 from perfkit.plan import plan_compare
@@ -53,19 +53,6 @@ def test_a_foreign_a_brings_its_yardstick(arm):
     result, _ = runner.measure(plan.block(0)[0], 0, k6.find(), runner.place(pin=True))
     assert len(result.served) == 5
     assert all(one.final_count == one.calls.acknowledged_total for one in result.served)
-
-
-def test_a_command_that_ends_at_once_is_named_with_what_it_said():
-    with pytest.raises(ServerError, match=r"exec:.* died \(exit code 3\); it said: no licence"):
-        with foreign.server(parse_arm("exec:/bin/sh -c 'echo no licence {port}; exit 3'", 10), Place()) as server:
-            server.ready()
-
-
-def test_a_command_that_never_answers_is_named(monkeypatch):
-    monkeypatch.setattr(process, "START_S", 0.5)
-    with pytest.raises(ServerError, match=r"did not answer increment\(value=0\) on 127\.0\.0\.1:\d+ within 0\.5 s"):
-        with foreign.server(parse_arm("exec:sleep {port}", 10), Place()) as server:
-            server.ready()
 
 
 def test_a_reply_without_a_number_is_named(arm):

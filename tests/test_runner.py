@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from perfkit import k6, process, runner
+from perfkit import k6, runner
 from perfkit.arms import parse_arm
 from perfkit.environment import usable_cpus
-from perfkit.errors import LoadError, ServerError
 from perfkit.plan import Load, plan_compare
 from perfkit.results import flags
 from perfkit.rows import row
@@ -26,20 +25,6 @@ def trial(**load):
 def measure(one, pin=True):
     result, _ = runner.measure(one, 0, k6.find(), runner.place(pin=pin))
     return result
-
-
-def strike(descendants, name, signal_number, after_s=1.0):
-    """Send a signal to the first child whose command line has `name`, once the load is on."""
-
-    def work():
-        time.sleep(after_s)
-        for pid in descendants(os.getpid()):
-            if name in Path(f"/proc/{pid}/cmdline").read_text():
-                os.kill(pid, signal_number)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    return thread
 
 
 @pytest.mark.parametrize("arm", ["mutex", "inputQ", "mutex?workers=1"])
@@ -89,32 +74,6 @@ def test_server_and_k6_are_kept_on_cores_of_their_own_where_there_are_two():
         assert not set(placement.server) & set(placement.k6)
         result = measure(trial())
         assert (result.served[0].usage.cpus, result.k6.cpus) == (placement.server, placement.k6)
-
-
-def test_a_server_that_dies_in_mid_trial_is_named(descendants):
-    striking = strike(descendants, "serve", signal.SIGKILL)
-    with pytest.raises(
-        ServerError,
-        match=r"trial of threads/mutex\?workers=10 at 5 VUs in block 3: server .* died .*signal 9\).*to continue",
-    ):
-        measure(trial(duration_s=5))
-    striking.join()
-
-
-def test_k6_killed_in_mid_trial_is_named(descendants):
-    striking = strike(descendants, "counter.js", signal.SIGKILL)
-    with pytest.raises(LoadError, match=r"block 3: k6 was killed by signal 9 in mid-trial"):
-        measure(trial(duration_s=5))
-    striking.join()
-
-
-def test_a_server_that_hangs_in_mid_trial_is_named(descendants, monkeypatch):
-    monkeypatch.setattr(k6, "TIMEOUT_S", 1.0)
-    monkeypatch.setattr(process, "STOP_S", 1.0)
-    striking = strike(descendants, "serve", signal.SIGSTOP)
-    with pytest.raises(ServerError, match=r"block 3: server .* hangs"):
-        measure(trial(duration_s=1.5))
-    striking.join()
 
 
 def test_calls_over_the_time_limit_are_counted_and_in_no_latency(descendants, monkeypatch):

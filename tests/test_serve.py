@@ -84,16 +84,6 @@ def test_calls_that_run_when_the_signal_comes_are_answered(serve):
     assert set(outcomes) <= {"ok", "UNAVAILABLE", "CANCELLED"}
 
 
-def test_a_taken_port_is_an_error_at_once(serve):
-    port = json.loads(serve("--pattern", "mutex", "--port", "0").stdout.readline())["address"].rpartition(":")[2]
-    second = serve("--pattern", "mutex", "--port", port)
-    out, err = second.communicate(timeout=20)
-    assert second.returncode == 2
-    assert out == ""
-    assert f"can't listen on 127.0.0.1:{port}" in err
-    assert "Traceback" not in err
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

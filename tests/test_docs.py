@@ -1,0 +1,46 @@
+"""What the documents say of stored runs is what those runs say."""
+
+import re
+
+import perfkit
+from perfkit import figures_compare, published, report
+
+from .conftest import ROOT
+
+README = " ".join((ROOT / "README.md").read_text().split())
+
+
+def plain(text):
+    return " ".join(text.replace("\N{NO-BREAK SPACE}", " ").split())
+
+
+def test_the_readme_tells_what_the_stored_sweep_says():
+    told = report.headline(perfkit.load(ROOT / "data/example/sweep"), "cpu_per_call_us")
+    size, interval = re.match(
+        r"inputQ costs (\S+ % more) CPU per call than mutex \((95 % interval .*? %), 5", told
+    ).groups()
+    assert size in README
+    assert interval in README
+
+
+def test_the_readme_tells_what_the_stored_comparison_says():
+    folder = ROOT / "data/example/compare"
+    answer = perfkit.answer(folder)
+    assert answer.sentence in README
+    figure = figures_compare.beside(answer, perfkit.load_joint(folder), perfkit.load(folder))
+    assert plain(figure.get_suptitle()) in README
+
+
+def test_the_readmes_table_is_that_of_the_stored_run():
+    _, kept = published.runs()
+    tables = report.study_tables(perfkit.load(kept)).split("\n\n")
+    (shown,) = [one for one in tables if one.startswith("| Parameters (100 VUs)")]
+    assert plain(shown) in README
+
+
+def test_every_file_that_the_documents_name_is_there():
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs/faults.md"):
+        text = path.read_text()
+        named = re.findall(r"`((?:perfkit|tests|docs|notebooks|proto|bench|k6|data)/[\w./-]+)`", text)
+        for name in [*named, *re.findall(r"\]\((data/[^)]+)\)", text)]:
+            assert (ROOT / name).exists(), f"{path.name} names {name}"
