@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import nbformat
@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 
-PATIENCE_S = 90
+PATIENCE_S = 60
 
 
 class Page:
@@ -36,6 +36,7 @@ class Page:
     def __init__(self, address: str) -> None:
         self._socket = websocket.create_connection(address, suppress_origin=True, timeout=PATIENCE_S)
         self._number = 0
+        self.close = self._socket.close
 
     def call(self, method, **parameters):
         self._number += 1
@@ -57,6 +58,15 @@ class Page:
             assert time.monotonic() < until, f"never came: {script}"
             time.sleep(0.2)
         return told
+
+    def click(self, selector):
+        """Press the mouse on an element that is in sight."""
+        x, y = self.ask(
+            f"(() => {{ const box = document.querySelector('{selector}').getBoundingClientRect();"
+            "return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def shoot(self, path):
         Path(path).write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
@@ -127,6 +137,7 @@ def lab(tmp_path):
     with (
         started(lab, env=environment, stderr=subprocess.DEVNULL) as server,
         started(browser, env=environment, stderr=subprocess.DEVNULL),
+        ExitStack() as pages,
     ):
         told = tmp_path / "browser/DevToolsActivePort"
         wait_for(lambda: told.exists() and len(told.read_text().split()) == 2)
@@ -137,6 +148,7 @@ def lab(tmp_path):
             request = urllib.request.Request(f"{devtools}{home}/lab/tree/{name}", method="PUT")  # noqa: S310
             with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310 - the browser that was started
                 page = Page(json.load(reply)["webSocketDebuggerUrl"])
+            pages.callback(page.close)
             page.wait_for("!!(window.jupyterapp && document.querySelector('.jp-Notebook .jp-CodeCell'))")
             page.wait_for(KERNEL_IS_READY)
             return page
@@ -148,6 +160,9 @@ KERNEL_IS_READY = """(() => {
   document.querySelector('.jp-Dialog .jp-mod-accept')?.click();  // which kernel? the one that is offered
   return jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel?.status === 'idle';
 })()"""
+
+
+STOP_BUTTON = '.jp-NotebookPanel-toolbar [data-command="notebook:interrupt-kernel"]'
 
 
 def run_all(page):
@@ -193,7 +208,7 @@ def test_the_stop_button_ends_server_and_k6(lab, tmp_path, descendants):
         return found
 
     wait_for(lambda: len(loads()) >= 2)
-    page.ask("document.querySelector('[data-command=\"notebook:interrupt-kernel\"]').click(), 0")
+    page.click(STOP_BUTTON)
     wait_for(lambda: not loads())
     page.wait_for(f"{OUTPUTS}.includes('KeyboardInterrupt')")
     if shots := os.environ.get("SCREENSHOTS"):
