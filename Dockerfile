@@ -19,8 +19,8 @@ RUN apt-get update \
 
 COPY --from=k6 /usr/bin/k6 /usr/local/bin/k6
 WORKDIR /perfkit
-USER perfkit
-COPY --chown=perfkit . .
+USER 1000
+COPY --chown=1000 . .
 RUN make setup && mkdir -p data/runs
 
 ENV PATH="/perfkit/.venv/bin:$PATH"

@@ -18,9 +18,7 @@ def studies(count: int, out: Path, **parameters: object) -> Iterator[Answer]:
     """
     for number in range(1, count + 1):
         folder = out / f"study-{number:02d}"
-        if not experiment.is_stored(folder):
-            experiment.compare(**{**parameters, "seed": number, "out": folder})
-        yield experiment.answer(folder)
+        yield experiment.answer(experiment.measured("compare", folder, seed=number, **parameters))
 
 
 def line(number: int, answer: Answer) -> str:

@@ -116,6 +116,14 @@ def is_finished(plan: Plan, results: list[TrialResult]) -> bool:
     return len({result.trial.block for result in results}) >= plan.repeats
 
 
+def measured(kind: str, out: Path, k6: object = "k6", **parameters: object) -> Path:
+    """Do a `sweep` or `compare` into `out`, or leave it as it is where the same lies there finished."""
+    plan = PLANNERS[kind](**parameters)
+    if is_stored(out) and store.load_plan(out) == plan:
+        return out
+    return _measure(plan, k6, out)
+
+
 def is_stored(folder: Path) -> bool:
     """Return whether a finished run lies there."""
     return (folder / "plan.json").exists() and store.is_fulfilled(folder, is_finished)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from perfkit.experiment import is_stored, sweep
+from perfkit.experiment import measured
 from perfkit.report import Markdown
 
 DATA = Path(__file__).parent.parent / "data"
@@ -33,12 +33,11 @@ def runs(
         manner, kept = (DATA / "example" / name for name in MANNERS)
         return manner, kept
     parent = Path(str(out)) if out else DATA / "runs" / "published"
-    for name, connects in MANNERS.items():
-        folder = parent / name
-        if not is_stored(folder):
-            sweep(vus=vus, duration_s=duration_s, warmup_s=warmup_s, repeats=repeats, k6=k6, seed=seed,
-                  connect_per_iteration=connects, out=folder)  # fmt: skip
-    manner, kept = (parent / name for name in MANNERS)
+    load = {"vus": vus, "duration_s": duration_s, "warmup_s": warmup_s, "repeats": repeats, "seed": seed}
+    manner, kept = (
+        measured("sweep", parent / name, k6, connect_per_iteration=connects, **load)
+        for name, connects in MANNERS.items()
+    )
     return manner, kept
 
 

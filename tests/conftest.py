@@ -16,6 +16,8 @@ ROOT = Path(__file__).parent.parent
 SMALL = {"vus": "2,5", "duration_s": 1, "warmup_s": 0.3, "repeats": 2}
 """A sweep of a dozen seconds."""
 
+SMALL_COMPARISON = {"vus": 5, "duration_s": 0.8, "warmup_s": 0.3, "budget_s": 5, "solo": True}
+
 
 FAULTS_SEEN: list[str] = []
 """What test_faults.py saw, printed at the end: fault | what happened | what was kept."""
@@ -38,7 +40,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small comparison, really measured, with solo trials in it."""
     folder = tmp_path_factory.mktemp("runs") / "compared"
-    return perfkit.compare(vus=5, duration_s=0.8, warmup_s=0.3, budget_s=5, solo=True, out=folder)
+    return perfkit.compare(**SMALL_COMPARISON, out=folder)
 
 
 @pytest.fixture

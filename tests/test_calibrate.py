@@ -2,8 +2,12 @@ import re
 import shutil
 from dataclasses import replace
 
-from perfkit import calibrate
+import pytest
 
+from perfkit import calibrate
+from perfkit.errors import StoreError
+
+from .conftest import SMALL_COMPARISON
 from .test_comparison import PLAN, answer
 
 PLAIN = replace(PLAN, precision_pct=0.0)
@@ -12,10 +16,17 @@ PLAIN = replace(PLAN, precision_pct=0.0)
 
 def test_stored_studies_are_reused_and_told_in_a_line_each(compared, tmp_path):
     shutil.copytree(compared, tmp_path / "study-01")
-    (told,) = calibrate.studies(1, tmp_path, vus="never looked at")
+    (told,) = calibrate.studies(1, tmp_path, **SMALL_COMPARISON)
+    assert (tmp_path / "study-01/trials.jsonl").read_bytes() == (compared / "trials.jsonl").read_bytes()
     written = calibrate.line(1, told)
     assert f"b {told.cpu_per_call.ratio:.4f} ±" in written
     assert told.verdict in written
+
+
+def test_stored_studies_of_another_plan_are_refused(compared, tmp_path):
+    shutil.copytree(compared, tmp_path / "study-01")
+    with pytest.raises(StoreError, match="is of another plan: vus 5 there, 6 asked for"):
+        list(calibrate.studies(1, tmp_path, **{**SMALL_COMPARISON, "vus": 6}))
 
 
 def test_the_summary_counts_what_was_held_and_found():
