@@ -9,7 +9,7 @@ from perfkit import comparison, controls
 from perfkit.comparison import Answer
 from perfkit.figures import blank, keep, logarithmic, vus_axis, wrapped
 from perfkit.plan import AA, HANDICAP, A, B
-from perfkit.results import GENERATOR_LIMIT
+from perfkit.results import EQUAL_SHARES, GENERATOR_LIMIT
 from perfkit.statistics import Ratio
 from perfkit.stopping import FEWEST_BLOCKS
 from perfkit.store import load, load_joint
@@ -78,7 +78,11 @@ def shares(_answer: Answer, joint: pd.DataFrame, _solo: pd.DataFrame) -> Figure:
         left.plot(
             trials["block"], trials["share"], marker=marker, linestyle="none", color=colour, alpha=0.7, label=role
         )
-    left.axhline(1 / joint["role"].nunique(), color="dimgray", linewidth=1, label="equal")
+    equal = 1 / joint["role"].nunique()
+    left.axhline(equal, color="dimgray", linewidth=1, label="equal")
+    # What counts as unequal fills the height, so that what does not is not drawn large.
+    furthest = max((joint["share"] - equal).abs().max(), EQUAL_SHARES * equal) * 1.2
+    left.set_ylim(equal - furthest, equal + furthest)
     left.set_ylabel("share of the servers' CPU time")
     right.plot(joint["block"], joint["k6_busy"], "k.", label="k6")
     right.axhline(GENERATOR_LIMIT, color="dimgray", linewidth=1, label=f"limit, {GENERATOR_LIMIT:g}")

@@ -41,7 +41,7 @@ class Place:
     """Lay its memory out like that of every other such child, instead of at random (Linux).
 
     Servers that take turns on a core, many times a millisecond, meet in its caches and its branch predictor. Laid out
-    at random, four copies of one server differ in CPU per call by luck, by 5 % (sd of a ratio), laid out alike by 1 %,
+    at random, four copies of one server differ in CPU per call by luck, by 6 % (sd of a ratio), laid out alike by 1 %,
     and each call costs less (bench/layout.py).
     """
     own_session: bool = True

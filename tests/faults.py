@@ -410,9 +410,10 @@ def _foreign(bench: Bench, counting: str) -> tuple[str, str]:
     return f"the trial is flagged: {flag}", "the trial, which counts for nothing"
 
 
-@fault("a server that loses a single update")
+@fault("a server that loses 1 update in 100,000")
 def _(bench: Bench) -> tuple[str, str]:
-    return _foreign(bench, "self.seen = getattr(self, 'seen', 0) + request.value; self.count += self.seen != 200")
+    seen = "self.seen = getattr(self, 'seen', 0) + request.value"
+    return _foreign(bench, f"{seen}; self.count += self.seen % 100_000 != 200")  # the first one soon
 
 
 @fault("a server that counts everything twice")

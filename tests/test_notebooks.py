@@ -88,10 +88,13 @@ def test_a_misspelt_parameter_is_refused_and_the_right_one_named():
     ("cwd", "notebook"), [("notebooks", "sweep.ipynb"), (".", "notebooks/sweep.ipynb")], ids=["in notebooks", "at root"]
 )
 def test_papermill_runs_the_sweep_where_the_user_stands(tmp_path, cwd, notebook):
+    before = set((ROOT / cwd).iterdir())
     told = run(
         "papermill", notebook, tmp_path / "out.ipynb", "-p", "vus", "2,5", "-p", "duration_s", 1, "-p", "warmup_s", 0.3,
         "-p", "repeats", 2, "-p", "out", tmp_path / "run", cwd=ROOT / cwd,
     )  # fmt: skip
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "out.ipynb"}, "it wrote outside of out"
+    assert set((ROOT / cwd).iterdir()) == before
     assert told.returncode == 0, told.stderr[-2000:]
     assert "unknown parameter" not in told.stderr
     table = perfkit.load(tmp_path / "run")
