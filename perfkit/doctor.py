@@ -30,8 +30,8 @@ QUIET = 0.05
 
 SHARES_S = 0.4
 
-MOST_LEVELS = 500
-"""VUs of the study's highest level, which a sweep and a comparison should both reach."""
+ENOUGH_VUS = 500
+"""VUs at each server of a comparison that the limit of open files should leave room for."""
 
 SERVERS = 4
 """of a joint trial"""
@@ -160,7 +160,7 @@ def open_files(most: int) -> Finding:
         return Finding("open files", True, "no limit", "")
     solo = max(0, most - FILES_BESIDE_CONNECTIONS)
     found = f"{most}: up to {solo} VUs in a sweep, {solo // SERVERS} at each server of a comparison"
-    enough = solo // SERVERS >= MOST_LEVELS
+    enough = solo // SERVERS >= ENOUGH_VUS
     return Finding("open files", enough, found, "" if enough else "raise the hard limit (ulimit -Hn) for more")
 
 

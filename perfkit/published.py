@@ -85,7 +85,7 @@ def limits(table: pd.DataFrame) -> Markdown:
     many = by_level[by_level.index >= 200]["in_flight"]
     rates = table.pivot_table(index="vus", columns="pattern", values="throughput_rps")
     ahead = rates["inputQ"] / rates["mutex"] - 1
-    queue, lock = (", ".join(f"{vus} ({gap * 100:+.1f} %)" for vus, gap in some.items()) for some in
+    queue, lock = (", ".join(f"{vus} ({gap * 100:+.1f} %)" for vus, gap in some.items()) or "no" for some in
                    (ahead[ahead > 0], ahead[ahead <= 0]))  # fmt: skip
     return Markdown(
         f"- **Calls in flight** (Little's law: throughput times mean latency): {many.min():.0f} to {many.max():.0f} "
