@@ -40,10 +40,7 @@ def sweep(
     the same plan, on the same machine, is continued. All that can be refused is refused before anything is started,
     with a PerfkitError that names the value and the next step.
     """
-    if run:
-        return _stored(run, Sweep)
-    plan = plan_sweep(vus, arms, duration_s, warmup_s, repeats, rate, connect_per_iteration, joint, workers, pin, seed)
-    return _measure(plan, k6, out)
+    return _done("sweep", **locals())
 
 
 def compare(
@@ -69,25 +66,11 @@ def compare(
 
     Otherwise like `sweep`; `perfkit.answer(folder)` says what came of it.
     """
-    if run:
-        return _stored(run, Comparison)
-    plan = plan_compare(
-        a,
-        b,
-        vus,
-        rate,
-        budget_s,
-        precision_pct,
-        margin_pct,
-        solo,
-        duration_s,
-        warmup_s,
-        workers,
-        share_session,
-        pin,
-        seed,
-    )
-    return _measure(plan, k6, out)
+    return _done("compare", **locals())
+
+
+def _done(kind: str, run: object, out: object, k6: object, **parameters: object) -> Path:
+    return _stored(run, KINDS[kind]) if run else _measure(PLANNERS[kind](**parameters), k6, out)
 
 
 def answer(run: str | Path) -> comparison.Answer:
@@ -99,11 +82,13 @@ def answer(run: str | Path) -> comparison.Answer:
 
 PLANNERS: dict[str, Callable[..., Plan]] = {"sweep": plan_sweep, "compare": plan_compare}
 
+KINDS: dict[str, type[Plan]] = {"sweep": Sweep, "compare": Comparison}
+
 
 def prepare(kind: str, run: object = "", out: object = "", k6: object = "k6", **parameters: object) -> Path:
     """Do all of `sweep` or `compare` but the measuring: refuse what it would refuse, make or find its folder."""
     if run:
-        return _stored(run, {"sweep": Sweep, "compare": Comparison}[kind])
+        return _stored(run, KINDS[kind])
     plan = PLANNERS[kind](**parameters)
     with _opened(plan, load_generator.find(str(k6)), out) as opened:
         return opened.folder

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from IPython.display import Image
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from perfkit import report, statistics
 from perfkit.results import GENERATOR_LIMIT
+from perfkit.statistics import Ratio
 
 DPI = 150
 
@@ -27,6 +28,9 @@ MANY_LEVELS = 5
 
 DODGE = 0.05
 """How far neighbouring arms stand apart on the axis of VUs, as a part of their value, so that bars don't overlap."""
+
+WIDE = 140
+"""Characters of small print that fit under several panels."""
 
 TAIL = ("50", "90", "99", "99.9", "99.99")
 """Percentiles that the distribution's axis names."""
@@ -58,7 +62,7 @@ def latency(table: pd.DataFrame) -> Figure:
         axes.set_title(name)
         label(axes, "latency (ms)" if axes is panels[0] else "", legend=axes is panels[0])
     note = ERROR_BARS.replace("mean", "geometric mean") + "; a percentile with too few calls is left out"
-    figure.supxlabel(wrapped(note + _hollow(table), 140), fontsize=8, color="dimgray")
+    caption(figure, note + _hollow(table), WIDE)
     return figure
 
 
@@ -108,9 +112,8 @@ def ratios(table: pd.DataFrame) -> Figure:
             for one in [*each, *together]:
                 is_all = one in together
                 rows.append(f"{name}, all together" if is_all else f"{name}, {one.levels[0]} VUs")
-                bar = None if one.low is None or one.high is None else [[one.ratio - one.low], [one.high - one.ratio]]
                 axes.errorbar(
-                    one.ratio, len(rows) - 1, xerr=bar, color=colour, marker="D" if is_all else marker,
+                    one.ratio, len(rows) - 1, xerr=bar(one), color=colour, marker="D" if is_all else marker,
                     markersize=9 if is_all else 6, capsize=4, linestyle="none",
                 )  # fmt: skip
         axes.axvline(1, color="dimgray", linewidth=1)
@@ -120,7 +123,7 @@ def ratios(table: pd.DataFrame) -> Figure:
         axes.grid(axis="x", alpha=0.3)
         if not rows:
             axes.text(0.5, 0.5, "nothing to compare", transform=axes.transAxes, ha="center")
-    figure.supxlabel("bars: 95 % interval over blocks (t, on logarithms)", fontsize=8, color="dimgray")
+    caption(figure, "bars: 95 % interval over blocks (t, on logarithms)")
     return figure
 
 
@@ -139,7 +142,7 @@ def instrument(table: pd.DataFrame) -> Figure:
     label(panels[2], "cores that the server used")
     for axes in panels[1:]:
         axes.set_ylim(bottom=0)
-    figure.supxlabel(ERROR_BARS, fontsize=8, color="dimgray")
+    caption(figure, ERROR_BARS)
     return figure
 
 
@@ -248,7 +251,19 @@ def label(axes: Axes, y: str, note: str = "", *, legend: bool = True) -> None:
     if legend and axes.get_legend_handles_labels()[1]:
         axes.legend(frameon=False)
     if note and axes.figure:
-        axes.figure.supxlabel(wrapped(note, 110), fontsize=8, color="dimgray")
+        caption(axes.figure, note)
+
+
+def bar(found: Ratio) -> list[list[float]] | None:
+    """Return the lengths of an error bar below and above the ratio; None where one block gives no interval."""
+    if found.low is None or found.high is None:
+        return None
+    return [[found.ratio - found.low], [found.high - found.ratio]]
+
+
+def caption(figure: FigureBase, text: str, width: int = 110) -> None:
+    """Put small print under a figure."""
+    figure.supxlabel(wrapped(text, width), fontsize=8, color="dimgray")
 
 
 def wrapped(text: str, width: int) -> str:

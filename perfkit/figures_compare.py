@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from perfkit import comparison, controls
 from perfkit.comparison import Answer
-from perfkit.figures import blank, keep, logarithmic, vus_axis, wrapped
+from perfkit.figures import WIDE, bar, blank, caption, keep, logarithmic, vus_axis, wrapped
 from perfkit.plan import AA, HANDICAP, A, B
 from perfkit.results import EQUAL_SHARES, GENERATOR_LIMIT
 from perfkit.statistics import Ratio
@@ -37,7 +37,7 @@ def forest(answer: Answer, joint: pd.DataFrame, _solo: pd.DataFrame) -> Figure:
         ratios = wide[role] / wide[controls.reference(wide, role)]
         axes.plot(ratios, np.full(len(ratios), height + 0.2), ".", color=colour, alpha=0.5)
         axes.errorbar(
-            found.ratio, height, xerr=_bar(found), color=colour, marker=marker, markersize=9, capsize=5, linewidth=2
+            found.ratio, height, xerr=bar(found), color=colour, marker=marker, markersize=9, capsize=5, linewidth=2
         )
         axes.annotate(f"{found.ratio:.3f}", (found.ratio, height), (0, 10), textcoords="offset points", ha="center")
     axes.set_yticks(range(len(rows)), [name for _, name, _ in rows])
@@ -45,7 +45,7 @@ def forest(answer: Answer, joint: pd.DataFrame, _solo: pd.DataFrame) -> Figure:
     axes.set_xlabel(f"CPU per call, times that of {a}")
     axes.grid(axis="x", alpha=0.3)
     axes.legend(frameon=False, loc="best")
-    figure.supxlabel("dots: one block each; bars: 95 % interval over blocks", fontsize=8, color="dimgray")
+    caption(figure, "dots: one block each; bars: 95 % interval over blocks")
     return figure
 
 
@@ -107,7 +107,7 @@ def beside(answer: Answer, joint: pd.DataFrame, solo: pd.DataFrame) -> Figure:
              for name, found in answer.solo.items() if name != HANDICAP]  # fmt: skip
     for height, (name, found) in enumerate(rows):
         colour, marker = ways[name.rpartition(" ")[2]][1]
-        left.errorbar(found.ratio, height, xerr=_bar(found), color=colour, marker=marker, capsize=5, linewidth=2)
+        left.errorbar(found.ratio, height, xerr=bar(found), color=colour, marker=marker, capsize=5, linewidth=2)
     left.axvline(1, color="dimgray", linewidth=1)
     left.set_yticks(range(len(rows)), [name for name, _ in rows])
     left.set_ylim(max(len(rows), 1) - 0.5, -0.5)
@@ -123,7 +123,7 @@ def beside(answer: Answer, joint: pd.DataFrame, solo: pd.DataFrame) -> Figure:
     right.grid(alpha=0.3, which="both")
     right.legend(frameon=False)
     note = "bars: 95 % interval over the same blocks (t, on logarithms); right: half of its width, as time goes on"
-    figure.supxlabel(note if len(solo) else "no solo trials were asked for (solo=True)", fontsize=8, color="dimgray")
+    caption(figure, note if len(solo) else "no solo trials were asked for (solo=True)", WIDE)
     return figure
 
 
@@ -169,7 +169,7 @@ def levels(joint: pd.DataFrame) -> Figure:
         first = counted.drop_duplicates("role").set_index("role")["arm"]
         figure.suptitle(wrapped(f"CPU per call in joint trials: b is {first[B]}, a is {first[A]}", 85), fontsize=11)
         note = "bands: 95 % interval over blocks (t, on logarithms), at each level for itself"
-        figure.supxlabel(note, fontsize=8, color="dimgray")
+        caption(figure, note)
     return figure
 
 
@@ -179,12 +179,6 @@ def _at_level(trials: pd.DataFrame, role: str) -> Ratio:
 
 ALL = {"forest": forest, "narrowing": narrowing, "shares": shares, "solo-beside-joint": beside}
 """name of the file in the run folder → the figure"""
-
-
-def _bar(found: Ratio) -> list[list[float]] | None:
-    if found.low is None or found.high is None:
-        return None
-    return [[found.ratio - found.low], [found.high - found.ratio]]
 
 
 def draw_levels(run: str) -> Image:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from perfkit import figures, statistics
-from perfkit.figures import STYLES, against_vus, blank, keep, label, logarithmic, vus_axis
+from perfkit.figures import STYLES, WIDE, against_vus, bar, blank, caption, keep, label, logarithmic, vus_axis
 from perfkit.published import call_share
 
 Tables = Mapping[str, pd.DataFrame]
@@ -26,7 +26,7 @@ def study_latency(tables: Tables) -> Figure:
 
 
 def _single_runs(figure: Figure) -> Figure:
-    _note(figure, "one run for each number, as published: no error bar can be given")
+    caption(figure, "one run for each number, as published: no error bar can be given")
     return figure
 
 
@@ -37,8 +37,12 @@ def throughput(tables: Tables) -> Figure:
         against_vus(axes, table, "throughput_rps")
         axes.set_title(name, fontsize=10)
         label(axes, "acknowledged calls per second" if axes is panels[0] else "")
-    _note(figure, "the study: one run, no error bar; ours: mean over blocks with its 95 % interval (t), dots one trial "
-                  "each, hollow where k6 was the limit; axes don't begin at 0")  # fmt: skip
+    caption(
+        figure,
+        "the study: one run, no error bar; ours: mean over blocks with its 95 % interval (t), dots one trial each, "
+        "hollow where k6 was the limit; axes don't begin at 0",
+        WIDE,
+    )
     return figure
 
 
@@ -62,10 +66,11 @@ def load(tables: Tables) -> Figure:
     ):
         vus_axis(axes, levels)
         label(axes, text, legend=axes is flight)
-    _note(
+    caption(
         figure,
         "left and middle: mean of both patterns; right: single runs have no interval, ours 95 % over blocks, "
         "at levels where k6 was not the limit",
+        WIDE,
     )
     return figure
 
@@ -94,9 +99,4 @@ def _ratios(axes: Axes, table: pd.DataFrame, style: tuple[str, str, str]) -> Non
     against = statistics.baseline(table)
     (arm,) = set(table["arm"]) - {against}
     for one in statistics.ratios(table, "throughput_rps", arm, against):
-        bar = None if one.low is None or one.high is None else [[one.ratio - one.low], [one.high - one.ratio]]
-        axes.errorbar(one.levels[0], one.ratio, yerr=bar, color=colour, marker=marker, capsize=4, linestyle=line)
-
-
-def _note(figure: Figure, text: str) -> None:
-    figure.supxlabel(text, fontsize=8, color="dimgray")
+        axes.errorbar(one.levels[0], one.ratio, yerr=bar(one), color=colour, marker=marker, capsize=4, linestyle=line)

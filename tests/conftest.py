@@ -48,6 +48,14 @@ def small_plan():
     return plan_sweep(**SMALL)
 
 
+def command_of(pid: int) -> str:
+    """Return a process's command line; empty where it ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
 def solo(arm: Arm, load: Load, block: int = 0) -> Trial:
     return Trial(block, (Seat(A, arm),), load)
 

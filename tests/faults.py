@@ -30,7 +30,9 @@ from perfkit.plan import Load, plan_compare
 from perfkit.process import Place
 from perfkit.results import flags
 
+from .conftest import command_of
 from .test_foreign import SERVER as FOREIGN
+from .test_process import gone_within
 
 PLAN = {"vus": [2], "duration_s": 1, "warmup_s": 0.3, "repeats": 1}
 """Two trials."""
@@ -53,13 +55,15 @@ class Bench:
         return path.read_bytes() if path.exists() else b""
 
     def child(self, name: str) -> int | None:
-        for pid in self.descendants(os.getpid()):
-            try:
-                if name in Path(f"/proc/{pid}/cmdline").read_text():
-                    return pid
-            except OSError:
-                continue  # it ended meanwhile
-        return None
+        return next((pid for pid in self.descendants(os.getpid()) if name in command_of(pid)), None)
+
+    def wait_for_second_trial(self) -> None:
+        """Return when its load is on."""
+        patience = time.monotonic() + 60
+        while not (self.trials.count(b"\n") == 1 and self.child("counter.js")):
+            assert time.monotonic() < patience, "no second trial"
+            time.sleep(0.02)
+        time.sleep(0.8)
 
     def refused(self, **changes: object) -> tuple[str, str]:
         """Start a sweep that is to be refused before anything is started."""
@@ -76,11 +80,7 @@ class Bench:
         """Sweep, do the fault in the second trial once its load is on, mend it, and start the same again."""
 
         def strike() -> None:
-            patience = time.monotonic() + 30
-            while not (self.trials.count(b"\n") == 1 and self.child("counter.js")):
-                assert time.monotonic() < patience, "no second trial"
-                time.sleep(0.02)
-            time.sleep(0.8)
+            self.wait_for_second_trial()
             fault()
 
         striking = threading.Thread(target=strike)
@@ -308,18 +308,11 @@ def _own_process(bench: Bench, act: Callable[[subprocess.Popen[bytes]], None]) -
     begin = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     source = f"{begin}; import perfkit; perfkit.sweep(**{PLAN!r}, out={str(bench.out)!r})"
     sweep = subprocess.Popen([sys.executable, "-c", source], stderr=subprocess.PIPE)
-    patience = time.monotonic() + 60
-    while bench.trials.count(b"\n") < 1 or not bench.child("counter.js"):
-        assert time.monotonic() < patience
-        time.sleep(0.02)
-    time.sleep(0.8)
+    bench.wait_for_second_trial()
     children = bench.descendants(sweep.pid)
     act(sweep)
     _, said = sweep.communicate(timeout=60)
-    patience = time.monotonic() + 5
-    while any(psutil.pid_exists(pid) for pid in children):
-        assert time.monotonic() < patience, "a server or k6 outlived the sweep"
-        time.sleep(0.05)
+    assert gone_within(children, 5), "a server or k6 outlived the sweep"
     return said.decode()
 
 

@@ -17,7 +17,7 @@ import nbformat
 import pytest
 import websocket
 
-from .conftest import ROOT
+from .conftest import ROOT, command_of
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -197,15 +197,8 @@ def test_the_stop_button_ends_server_and_k6(lab, tmp_path, descendants):
     run_all(page)
 
     def loads():
-        found = set()
-        for child in descendants(pid):
-            try:
-                command = Path(f"/proc/{child}/cmdline").read_text()
-            except OSError:
-                continue  # it ended meanwhile
-            if "counter.js" in command or "serve" in command.split("\0"):
-                found.add(child)
-        return found
+        commands = map(command_of, descendants(pid))
+        return [command for command in commands if "counter.js" in command or "serve" in command.split("\0")]
 
     wait_for(lambda: len(loads()) >= 2)
     page.click(STOP_BUTTON)

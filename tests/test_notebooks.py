@@ -17,7 +17,7 @@ import perfkit
 from perfkit import notebooks
 from perfkit.errors import PlanError
 
-from .conftest import ROOT, SMALL
+from .conftest import ROOT, SMALL, command_of
 from .test_process import gone_within
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -210,10 +210,3 @@ def test_a_kernel_that_is_stopped_or_killed_leaves_no_server_and_no_k6(tmp_path,
     assert gone_within(children, 5)
     client.stop_channels()
     manager.shutdown_kernel(now=True)
-
-
-def command_of(pid):
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:
-        return ""  # it ended meanwhile
