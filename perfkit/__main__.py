@@ -8,7 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from perfkit.arms import ENGINES, PATTERNS, parse_arm
+from perfkit import parameters
+from perfkit.arms import ENGINE, PATTERNS, parse_arm
+from perfkit.engines import ENGINES
 from perfkit.errors import NotebookError, PerfkitError
 
 FAILED, BAD_INPUT, GATE_FAILED, NO_VERDICT = 1, 2, 3, 4
@@ -33,9 +35,9 @@ def _serve(arguments: list[str]) -> int:
     parser = _parser("serve", "Serve one pattern over gRPC until SIGTERM or SIGINT.")
     subject = parser.add_mutually_exclusive_group(required=True)
     subject.add_argument("--pattern", help=" or ".join(PATTERNS))
-    subject.add_argument("--arm", help=f"engine, pattern and options in one: {ENGINES[0]}/mutex?workers=4")
-    parser.add_argument("--engine", default=ENGINES[0], help=f"what serves gRPC: {', '.join(ENGINES)} (%(default)s)")
-    parser.add_argument("--workers", default=10, help="worker threads (%(default)s)")
+    subject.add_argument("--arm", help=f"engine, pattern and options in one: {ENGINE}/mutex?workers=4")
+    parser.add_argument("--engine", default=ENGINE, help=f"what serves gRPC: {', '.join(ENGINES)} (%(default)s)")
+    parser.add_argument("--workers", default=10, help="threads that handle calls, if any do (%(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=_port, default=50055, help="port to listen on, 0 for a free one (%(default)s)")
     parser.add_argument("--tls-cert", default="", help="the server's certificate, PEM; with --tls-key")
@@ -44,7 +46,8 @@ def _serve(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     if bool(given.tls_cert) != bool(given.tls_key) or (given.tls_client_ca and not given.tls_cert):
         parser.error("--tls-cert and --tls-key go together, and --tls-client-ca with both")
-    arm = parse_arm(given.arm or f"{given.engine}/{given.pattern}?workers={given.workers}", workers=10)
+    workers = parameters.whole("--workers", given.workers, least=1)
+    arm = parse_arm(given.arm or f"{given.engine}/{given.pattern}", workers)
 
     from perfkit.serve import Tls, serve  # noqa: PLC0415 - after bad input, which needs no gRPC
 

@@ -10,7 +10,9 @@ PerfkitError
     ├── NegativeValue
     ├── CountOverflow
     ├── CallDropped
-    └── CounterClosed
+    ├── CounterClosed
+    ├── GarbledRequest
+    └── OversizeRequest
 """
 
 
@@ -59,3 +61,14 @@ class CallDropped(CounterError):
 
 class CounterClosed(CounterError):
     """The counter was closed before the call could be applied."""
+
+
+class GarbledRequest(CounterError):
+    """The bytes of a call are no request."""
+
+    def __init__(self) -> None:
+        super().__init__("the request is no counter.incrementBy message")
+
+
+class OversizeRequest(CounterError):
+    """A call has more bytes than any request."""

@@ -6,20 +6,18 @@ import os
 import signal
 import time
 from dataclasses import dataclass
+from importlib import import_module
 from ipaddress import ip_address
 from pathlib import Path
 
 import grpc
 
 from perfkit.arms import Arm
-from perfkit.counters import PATTERNS
-from perfkit.engines.threads import ThreadsEngine
+from perfkit.engines import Engine
 from perfkit.errors import ServerError
 
 DRAIN_S = 5.0
 """How long running calls may take to end after the signal."""
-
-ENGINES = {"threads": ThreadsEngine}
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -50,12 +48,17 @@ def serve(arm: Arm, host: str, port: int, tls: Tls | None = None) -> None:
         )  # fmt: skip
     # Blocked before any thread exists, so that every thread inherits it and sigwait below is the one to get them.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    counter = PATTERNS[arm.pattern]()
-    engine = ENGINES[arm.engine](counter, host, port, arm.workers, arm.burn_us, credentials)
+    engine = start(arm, host, port, credentials)
     _tell(event="ready", address=engine.address, pid=os.getpid(), arm=arm.name)
     signal.sigwait(STOP_SIGNALS)
-    engine.stop(DRAIN_S)
-    _tell(event="stopped", increments=counter.close(), cpu_s=time.process_time())
+    increments = engine.stop(DRAIN_S)
+    _tell(event="stopped", increments=increments, cpu_s=time.process_time())
+
+
+def start(arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | None = None, count: int = 0) -> Engine:
+    """Start what serves `arm`, its count beginning at `count`; a ServerError says why that can't be."""
+    engine: Engine = import_module(f"perfkit.engines.{arm.engine}").start(arm, host, port, credentials, count)
+    return engine
 
 
 def _credentials(tls: Tls) -> grpc.ServerCredentials:

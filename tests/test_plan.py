@@ -5,9 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfkit import serve
-from perfkit.arms import ENGINES, PATTERNS, Arm, parse_arm
-from perfkit.counters import PATTERNS as COUNTERS
+from perfkit.arms import PATTERNS, Arm
 from perfkit.errors import PlanError
 from perfkit.plan import STUDY_LEVELS, plan_compare, plan_from_dict, plan_sweep
 
@@ -85,21 +83,6 @@ def test_parameters_may_come_as_text():
     assert as_text == plan_sweep(vus=500, duration_s=3, repeats=5, rate=None, pin=True, seed=1, workers=4)
 
 
-@pytest.mark.parametrize(
-    ("text", "arm"),
-    [
-        ("inputQ", Arm("threads", "inputQ", 10)),
-        ("inputq", Arm("threads", "inputQ", 10)),
-        (" threads/mutex ", Arm("threads", "mutex", 10)),
-        ("threads/mutex?workers=4", Arm("threads", "mutex", 4)),
-        ("mutex?burn_us=10", Arm("threads", "mutex", 10, 10)),
-    ],
-)
-def test_an_arm_reads_back_from_its_name(text, arm):
-    assert parse_arm(text, workers=10) == arm
-    assert parse_arm(arm.name, workers=1) == arm
-
-
 def test_every_block_takes_every_arm_at_every_level_once():
     plan = plan_sweep(vus=300, repeats=3)
     for block in range(plan.repeats):
@@ -141,11 +124,6 @@ def test_the_order_comes_from_the_seed_and_differs_between_blocks():
 def test_a_plan_survives_json(levels, repeats, seed, rate, pin):
     plan = plan_sweep(vus=levels, repeats=repeats, seed=seed, rate=rate, pin=pin)
     assert plan_from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
-
-
-def test_what_can_be_asked_for_can_be_served():
-    assert set(ENGINES) == set(serve.ENGINES)
-    assert set(PATTERNS) == set(COUNTERS)
 
 
 def test_a_comparison_has_a_joint_trial_a_block_with_its_controls():
