@@ -41,7 +41,7 @@ class AsyncioEngine:
     ) -> str:
         self._counter = PATTERNS[arm.pattern](count, arm.hold_us / 1e6)
         self._server = grpc.aio.server(options=contract.OPTIONS)
-        contract.add_increment(self._server, self._increment)
+        contract.add_increment(self._server, grpc.unary_unary_rpc_method_handler(self._increment))
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         await self._health.set(contract.SERVICE, health_pb2.HealthCheckResponse.SERVING)

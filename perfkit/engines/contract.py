@@ -75,11 +75,9 @@ def burn(duration_us: int) -> None:
         pass
 
 
-def add_increment(server: Any, behavior: Any) -> None:
-    """Add the counter's method to a server of grpcio's kind; `behavior` takes and gives bytes."""
-    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
-        "increment": grpc.unary_unary_rpc_method_handler(behavior)
-    }
+def add_increment(server: Any, handler: "grpc.RpcMethodHandler[bytes, bytes]") -> None:
+    """Add the counter's method to a server of grpcio's kind; its handler takes and gives bytes."""
+    handlers = {"increment": handler}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
     server.add_registered_method_handlers(SERVICE, handlers)  # found faster, as generated code has it
 

@@ -51,7 +51,7 @@ class ServicerEngine:
             options=contract.OPTIONS,
             io_threads=IO_THREADS,
         )
-        contract.add_increment(self._server, self._increment)
+        contract.add_increment(self._server, grpc.unary_unary_rpc_method_handler(self._increment))
         self._health = contract.add_health_and_reflection(self._server)
         self.address = contract.listen(self._server, host, port, None)
         self._server.start()

@@ -1,14 +1,15 @@
-"""Engine `threads`: grpcio's sync server, whose calls reach a worker thread when their request is there.
+"""Engine `threads`: grpcio's sync server, with an executor that is nothing but threads and one queue.
 
-grpcio's own way gives a call to a thread first; that starts to read the request and sleeps until grpcio's thread for
-events has it. Here the latter starts to read at once and hands over call and request together: each call changes
-threads once instead of three times, and nobody occupies a worker by sending no request. Calls are answered by whoever
-applies them, a worker (`mutex`) or the owner (`inputQ`), and nothing waits for a Future, so none is made.
+It differs from the textbook's in two things. Nothing waits for the Future of a call, so none is made (`Workers`). And a
+call is answered by whoever applies it, a worker (`mutex`) or the owner (`inputQ`), instead of by returning the answer:
+a worker that slept until the owner had told it would have to be woken for each call (docs/hop.md).
 
 That leans on these internals of grpcio (tests/test_engine_threads.py holds them to it): `grpc.server` takes any object
-with `submit`, to which it gives event, state and behavior of a call by position; of what that returns, it only calls
-`add_done_callback`, to lower the number behind `maximum_concurrent_rpcs`, which is not used here; what is submitted
-handles its own exceptions; and stopping waits for calls by their state, not by a Future.
+with `submit`; of what `submit` returns, it calls `add_done_callback` only, to lower the number behind
+`maximum_concurrent_rpcs`, which is not used here; what it submits handles its own exceptions; stopping waits for calls
+by their state, not by a Future; a handler of a streamed response that is marked `experimental_non_blocking` may be
+done before its call is; and one response with its status, as `_status` sends them, is on the wire what a unary call
+is answered with.
 """
 
 import time
@@ -17,13 +18,12 @@ from typing import Any
 
 import grpc
 from grpc import _common, _server
-from grpc._cython import cygrpc  # type: ignore[attr-defined]
 
 from perfkit.arms import Arm
 from perfkit.counters import PATTERNS
 from perfkit.engines import contract
-from perfkit.engines.workers import SUBMITTED, Submitted, Workers
-from perfkit.errors import GarbledRequest
+from perfkit.engines.workers import Workers
+from perfkit.errors import CounterError
 
 
 class Call:
@@ -31,10 +31,10 @@ class Call:
 
     __slots__ = ("_event", "_state", "by")
 
-    def __init__(self, event: Any, state: Any) -> None:
-        self._event = event
-        self._state = state
-        self.by = 0
+    def __init__(self, by: int, context: Any) -> None:
+        self.by = by
+        self._event = context._rpc_event
+        self._state = context._state
 
     def wanted(self) -> bool:  # noqa: D102
         # The deadline is looked at beside the state, which lags behind it by the way through the event queue.
@@ -50,43 +50,6 @@ class Call:
                 self._state, self._event.call, _common.STATUS_CODE_TO_CYGRPC_STATUS_CODE[code], details.encode()
             )
 
-    def read_then(self, serve: Callable[["Call", bytes], object]) -> None:
-        """Have the request read by grpcio's thread for events, and `serve` called there."""
-        state, token = self._state, _server._RECEIVE_MESSAGE_TOKEN
-
-        def received(event: Any) -> Any:
-            raw = event.batch_operations[0].message()
-            if raw is None:  # the client has closed, or is gone, without one
-                self.refuse(GarbledRequest())
-            else:
-                serve(self, raw)
-            with state.condition:
-                return _server._possibly_finish_call(state, token)
-
-        self._event.call.start_server_batch((cygrpc.ReceiveMessageOperation(_server._EMPTY_FLAGS),), received)
-        state.due.add(token)
-
-
-def _increment(request: bytes, context: grpc.ServicerContext) -> bytes:
-    """Stand for the method in grpcio's table; the executor knows it and serves the call its own way."""
-    raise NotImplementedError
-
-
-class _Executor(Workers):
-    """grpcio's executor, which serves `increment` its own way."""
-
-    def __init__(self, count: int, serve: Callable[[Call, bytes], None]) -> None:
-        super().__init__(count)
-        self._serve = serve
-
-    def submit(self, function: Callable[..., object], *arguments: Any) -> Submitted:
-        match arguments:
-            case (_, event, state, behavior, *_) if behavior is _increment:
-                Call(event, state).read_then(lambda call, raw: super(_Executor, self).submit(self._serve, call, raw))
-                return SUBMITTED
-            case _:
-                return super().submit(function, *arguments)
-
 
 class ThreadsEngine:
     """A server that runs from its construction until `stop`."""
@@ -94,9 +57,9 @@ class ThreadsEngine:
     def __init__(self, arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | None, count: int) -> None:
         self._burn_us = arm.burn_us
         self._counter = PATTERNS[arm.pattern](count, arm.hold_us / 1e6)
-        self._workers = _Executor(arm.workers, self._serve)
+        self._workers = Workers(arm.workers)
         self._server = grpc.server(self._workers, options=contract.OPTIONS)  # type: ignore[arg-type]
-        contract.add_increment(self._server, _increment)
+        contract.add_increment(self._server, grpc.unary_stream_rpc_method_handler(self._increment))
         self._health = contract.add_health_and_reflection(self._server)
         self.address = contract.listen(self._server, host, port, credentials)
         self._server.start()
@@ -107,15 +70,16 @@ class ThreadsEngine:
         self._workers.shutdown()
         return self._counter.close()
 
-    def _serve(self, call: Call, raw: bytes) -> None:
+    def _increment(self, raw: bytes, context: grpc.ServicerContext, _: Callable[[bytes], None]) -> None:
         try:
-            call.by = contract.read(raw)
-        except GarbledRequest as error:
-            call.refuse(error)
-            return
+            by = contract.read(raw)
+        except CounterError as error:
+            context.abort(*contract.status_of(error))
         if self._burn_us:
             contract.burn(self._burn_us)
-        self._counter.handle(call)
+        self._counter.handle(Call(by, context))
+
+    _increment.experimental_non_blocking = True  # type: ignore[attr-defined]
 
 
 start = ThreadsEngine
