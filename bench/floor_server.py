@@ -23,14 +23,14 @@ class Executor:
         for _ in range(workers):
             threading.Thread(target=self.work, daemon=True).start()
 
-    def submit(self, function, *arguments):
+    def submit(self, function, *arguments):  # noqa: D102
         self.calls.put((function, arguments))
         return self
 
-    def add_done_callback(self, callback):
+    def add_done_callback(self, callback):  # noqa: D102
         callback(self)
 
-    def work(self):
+    def work(self):  # noqa: D102
         while True:
             function, arguments = self.calls.get()
             function(*arguments)

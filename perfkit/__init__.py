@@ -7,7 +7,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from perfkit import figures, figures_compare, figures_published, published, report, statistics
+    from perfkit import (
+        figures,
+        figures_compare,
+        figures_engines,
+        figures_published,
+        published,
+        report,
+        statistics,
+        survey,
+    )
     from perfkit.experiment import answer, compare, sweep
     from perfkit.notebooks import check_parameters
     from perfkit.rows import columns
@@ -20,6 +29,7 @@ __all__ = [
     "compare",
     "figures",
     "figures_compare",
+    "figures_engines",
     "figures_published",
     "load",
     "load_environment",
@@ -27,6 +37,7 @@ __all__ = [
     "published",
     "report",
     "statistics",
+    "survey",
     "sweep",
 ]
 

@@ -5,12 +5,12 @@ import platform
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("grpcio", "protobuf", "perfkit")
-"""Those whose code runs in the server while it is measured."""
+PACKAGES = ("grpcio", "protobuf", "pygrpc-native", "uvloop", "perfkit")
+"""Those whose code runs in a server while it is measured; the optional ones are told of where installed."""
 
 COMPARED = ("machine", "cpu_model", "cores", "kernel", "python", "gil", "packages", "k6")
 """Fields that two halves of a run must agree in."""
@@ -57,7 +57,7 @@ def collect(k6_version: str) -> Environment:
         kernel=f"{platform.system()} {platform.release()}",
         python=f"{platform.python_implementation()} {platform.python_version()}",
         gil=getattr(sys, "_is_gil_enabled", lambda: True)(),
-        packages={name: version(name) for name in PACKAGES},
+        packages={name: told for name in PACKAGES if (told := _version(name))},
         k6=k6_version,
         load_1m=os.getloadavg()[0],
         autogroup=_autogroup(),
@@ -83,6 +83,13 @@ def siblings(cpu: int) -> tuple[int, ...]:
         first, _, last = part.partition("-")
         found += range(int(first), int(last or first) + 1)
     return tuple(found)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def _cpu_model() -> str:

@@ -16,7 +16,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullForm
 
 from perfkit import report, statistics
 from perfkit.results import GENERATOR_LIMIT
-from perfkit.statistics import Ratio
+from perfkit.statistics import Interval, Ratio
 
 DPI = 150
 
@@ -254,11 +254,12 @@ def label(axes: Axes, y: str, note: str = "", *, legend: bool = True) -> None:
         caption(axes.figure, note)
 
 
-def bar(found: Ratio) -> list[list[float]] | None:
-    """Return the lengths of an error bar below and above the ratio; None where one block gives no interval."""
+def bar(found: Ratio | Interval) -> list[list[float]] | None:
+    """Return the lengths of an error bar below and above; None where one block gives no interval."""
     if found.low is None or found.high is None:
         return None
-    return [[found.ratio - found.low], [found.high - found.ratio]]
+    middle = found.ratio if isinstance(found, Ratio) else found.estimate
+    return [[middle - found.low], [found.high - middle]]
 
 
 def caption(figure: FigureBase, text: str, width: int = 110) -> None:

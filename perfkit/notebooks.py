@@ -13,9 +13,9 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
+from perfkit import published, survey
 from perfkit.errors import NotebookError, PlanError
 from perfkit.experiment import compare, sweep
-from perfkit.published import runs
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 
@@ -28,7 +28,12 @@ def parameters(name: str) -> dict[str, str]:
     return {parameter: told["help"] for parameter, told in papermill.inspect_notebook(str(FOLDER / name)).items()}
 
 
-EXPERIMENTS: dict[str, Callable[..., Any]] = {"sweep": sweep, "compare": compare, "published": runs}
+EXPERIMENTS: dict[str, Callable[..., Any]] = {
+    "sweep": sweep,
+    "compare": compare,
+    "published": published.runs,
+    "engines": survey.runs,
+}
 """notebook → the function whose parameters are its own"""
 
 

@@ -136,6 +136,21 @@ def from_logs(metric: str, arm: str, against: str, levels: Sequence[int], logs: 
     )
 
 
+def quotient(one: Ratio, other: Ratio) -> Ratio:
+    """Return the ratio of two arms that were each compared with the same baseline, in runs of their own.
+
+    The interval is MOVER's (Zou and Donner 2008): distances to the limits added in quadrature, on logarithms.
+    """
+    (low, high), (other_low, other_high) = one.interval, other.interval
+    middle = math.log(one.ratio / other.ratio)
+    below = math.hypot(math.log(one.ratio / low), math.log(other_high / other.ratio))
+    above = math.hypot(math.log(high / one.ratio), math.log(other.ratio / other_low))
+    return replace(
+        one, baseline=other.arm, ratio=math.exp(middle), low=math.exp(middle - below), high=math.exp(middle + above),
+        p_value=None, detectable_pct=None, blocks=min(one.blocks, other.blocks),
+    )  # fmt: skip
+
+
 def ratios(table: pd.DataFrame, metric: str, arm: str, against: str) -> list[Ratio]:
     """Return the ratio at each usable level, p-values corrected for their number (Holm 1979)."""
     found = [ratio(table, metric, arm, against, [level]) for level in usable_levels(table, metric)]

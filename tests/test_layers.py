@@ -13,8 +13,8 @@ LAYERS = [
     {"rows", "foreign", "k6", "stopping", "controls"},
     {"runner", "store", "comparison", "doctor"},
     {"report", "gate", "experiment"},
-    {"figures", "published"},
-    {"figures_compare", "figures_published", "notebooks", "calibrate"},
+    {"figures", "published", "survey"},
+    {"figures_compare", "figures_published", "figures_engines", "notebooks", "calibrate"},
     {"__main__"},
 ]
 """From the ground up: a module may import only what lies below it."""

@@ -1,0 +1,115 @@
+"""What each arm's calls cost, in those of a textbook's server, of grpcio's floor, and of any command, with intervals.
+
+    python bench/bench.py [--against 'exec:./server --port {port}'] [--arms A,B] [--vus N] [--budget-s N] [--json FILE]
+    python bench/bench.py --read FILE
+
+Every cell is a comparison by joint trials, as `python -m perfkit compare` makes it. Ends with exit code 1 where a
+target was missed, which the last lines say.
+"""
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from perfkit import experiment, gate, parameters, store, survey
+from perfkit.arms import parse_arms
+from perfkit.errors import PerfkitError
+
+HERE = Path(__file__).parent
+
+BASELINES = ("textbook", "floor")
+"""Servers beside this file, frozen."""
+
+TARGETS = (
+    # b, a, the most that a call of b may cost, in a's
+    ("threads/mutex", "textbook", 1 / 1.10),
+    ("threads/mutex", "floor", 1 / 0.93),
+    ("threads/inputQ", "threads/mutex", 1 / 0.96),
+    ("native/inputQ?batch=64", "textbook", 0.25),
+    ("asyncio/mutex?loop=uvloop", "asyncio/mutex?loop=asyncio", 1 / 1.15),
+)
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="bench.py", allow_abbrev=False)
+    parser.add_argument("--against", default="", help="a third column: any arm, as in 'exec:./server --port {port}'")
+    parser.add_argument("--arms", default=f"{survey.REFERENCE},{survey.ARMS}", help="the rows, with commas between")
+    parser.add_argument("--vus", default=20, help="virtual users at each arm (%(default)s)")
+    parser.add_argument("--budget-s", default=40, help="seconds for each cell at most (%(default)s)")
+    parser.add_argument("--workers", default=10, help="worker threads of arms that have them (%(default)s)")
+    parser.add_argument("--k6", default="k6", help="the k6 program, by name or path")
+    parser.add_argument("--json", default="", help="write the cells to this file too")
+    parser.add_argument("--read", default="", help="measure nothing, print the table of such a file")
+    given = parser.parse_args(arguments)
+    try:
+        cells = json.loads(Path(given.read).read_text()) if given.read else measured(given)
+    except PerfkitError as error:
+        parser.error(str(error))
+    if given.json:
+        Path(given.json).write_text(json.dumps(cells, indent=1) + "\n")
+    print(table(cells), "", *(line for line, _ in targets(cells)), sep="\n")
+    return 0 if all(reached for _, reached in targets(cells)) else 1
+
+
+def measured(given):
+    """Make all comparisons, and return a cell for each: what `gate.as_json` tells, with the baseline's name as `a`."""
+    workers = parameters.whole("--workers", given.workers, least=1)
+    servers = {name: f"exec:'{sys.executable}' '{HERE}/{name}_server.py' {{port}} {workers}" for name in BASELINES}
+    columns = [*servers, given.against] if given.against else [*servers]
+    pairs = [(arm.name, column) for column in columns for arm in parse_arms(given.arms, workers)]
+    pairs += [(b, a) for b, a, _ in TARGETS if a not in BASELINES]
+    folder = store.RUNS / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    asked = {"vus": given.vus, "budget_s": given.budget_s, "precision_pct": 1, "workers": workers}
+    jobs = [
+        ("compare", folder / f"{number:02d}", {"a": servers.get(a, a), "b": b, **asked})
+        for number, (b, a) in enumerate(pairs)
+    ]
+    survey.measure_all(jobs, given.k6)
+    answers = [experiment.answer(run) for _, run, _ in jobs]
+    return [{**gate.as_json(answer), "a": a} for (_, a), answer in zip(pairs, answers, strict=True)]
+
+
+def table(cells):
+    """Return the table in Markdown: a row an arm, a column a baseline."""
+    pairs = {(b, a) for b, a, _ in TARGETS if a not in BASELINES}
+    shown = [cell for cell in cells if (_plain(cell["b"]), cell["a"]) not in pairs]
+    columns, rows = (dict.fromkeys(cell[side] for cell in shown) for side in ("a", "b"))
+    lines = [f"| CPU per call (capacity) of | {' | '.join(f'in {name}' for name in columns)} |"]
+    lines.append("|---" * (len(columns) + 1) + "|")
+    for b in rows:
+        told = [_cell(found) if (found := _find(cells, b, a)) else "" for a in columns]
+        lines.append(f"| {b} | {' | '.join(told)} |")
+    return "\n".join(lines)
+
+
+def targets(cells):
+    """Give a line for each target whose cell was measured, and whether it was reached."""
+    for b, a, most in TARGETS:
+        found = _find(cells, b, a)
+        if found:
+            reached = found["metrics"]["cpu_per_call"]["ratio"] <= most
+            word = "reached" if reached else "MISSED"
+            yield f"{word}: {b} in {a}: {_cell(found)}; target {most:.3f} (x {1 / most:.2f}) or less", reached
+
+
+def _find(cells, b, a):
+    return next((cell for cell in cells if (_plain(cell["b"]), cell["a"]) == (_plain(b), a)), None)
+
+
+def _plain(arm):
+    """Return an arm's name as people write it, without the workers that everyone has."""
+    return arm.partition("?workers")[0]
+
+
+def _cell(cell):
+    if not all(control["ok"] for control in cell["controls"].values()):
+        return "not trusted"
+    found = cell["metrics"]["cpu_per_call"]
+    low, high = found["ci95"]
+    return f"{found['ratio']:.3f} ({low:.3f} to {high:.3f}), x {1 / found['ratio']:.2f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
