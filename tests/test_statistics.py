@@ -125,3 +125,16 @@ def test_an_unfinished_block_is_in_no_ratio():
 def test_mutex_is_what_others_are_compared_with():
     assert statistics.baseline(table()) == A
     assert statistics.baseline(table().replace(A, "threads/inputQ?workers=4")) == B
+
+
+def test_the_quotient_of_two_arms_holds_what_its_interval_promises():
+    """Each compared with the same baseline in runs of their own; the true quotient is 1.05 / 1.2."""
+    hits = 0
+    for seed in range(400):
+        one, other = (
+            statistics.ratio(table(ratio=ratio, seed=seed + shift), "cpu_per_call_us", B, A, [10])
+            for ratio, shift in ((1.05, 0), (1.2, 10_000))
+        )
+        low, high = statistics.quotient(one, other).interval
+        hits += low <= 1.05 / 1.2 <= high
+    assert 0.93 <= hits / 400 <= 0.99

@@ -1,0 +1,51 @@
+"""What the way to the owner and back costs on engine threads, way by way: CPU per call in threads/mutex's.
+
+    python bench/hops.py [BLOCKS]
+
+Each way (bench/hop_server.py) in joint trials with mutex and with the inputQ that perfkit has.
+"""
+
+import random
+import sys
+from pathlib import Path
+
+from hop_server import HANDED_OVER, WAYS
+from tqdm import tqdm
+
+from perfkit import k6, runner, statistics
+from perfkit.arms import parse_arm
+from perfkit.plan import A, B, Load, Seat, Trial
+from perfkit.results import INVALIDATING, flags
+
+WORKERS = 10
+LOAD = Load(vus=20, warmup_s=1, duration_s=2)
+
+
+def main(blocks=8):
+    program, placement = k6.find(), runner.place(pin=True)
+    server = Path(__file__).with_name("hop_server.py")
+    ours = (Seat(A, parse_arm("threads/mutex", WORKERS)), Seat(B, parse_arm("threads/inputQ", WORKERS)))
+    ways = [*WAYS, HANDED_OVER]
+    others = {
+        way: Seat(way, parse_arm(f"exec:'{sys.executable}' '{server}' {{port}} {WORKERS} {way}", WORKERS))
+        for way in ways
+    }
+    found = {way: [] for way in (B, *ways)}
+    for block in tqdm(range(blocks), unit="block"):
+        for way in random.sample(ways, len(ways)):
+            seats = (*ours, others[way])
+            trial = Trial(block, tuple(random.sample(seats, len(seats))), LOAD)
+            result, _ = runner.measure(trial, 0, program, placement)
+            if broken := set(flags(result)) & set(INVALIDATING):
+                raise SystemExit(f"block {block}, {way}, does not count: {broken}")
+            cost = {seat.role: one.cpu_per_call_us(LOAD) for seat, one in zip(trial.seats, result.served, strict=True)}
+            for role in (B, way):
+                found[role].append(cost[role] / cost[A])
+    for way, ratios in found.items():
+        one = statistics.mean(ratios, logarithmic=True)
+        print(f"{'answered by the owner' if way == B else way:22} {one.estimate:.3f} ({one.low:.3f} to {one.high:.3f})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(int, sys.argv[1:])))

@@ -1,0 +1,70 @@
+"""Whether any engine loses an update, or gathers memory, threads, files or processes under long load.
+
+    python bench/soak.py [--vus N] [--duration-s N] [--arms A,B]
+
+A line an arm: acknowledged calls, and memory, threads and files of the server five seconds after the load began and at
+its end. Exit code 1 where an update was lost, a call failed, or something was left.
+"""
+
+import argparse
+import sys
+import time
+
+import psutil
+
+from perfkit import k6, process, runner, survey
+from perfkit.arms import parse_arms
+from perfkit.plan import Load
+from perfkit.process import Place
+
+SETTLED_S = 5.0
+"""When all connections are made and pools are filled."""
+
+GROWTH_MB = 10.0
+"""Memory that may come and go: more is a leak, of 30 bytes a call or more at 5,000 calls a second for a minute."""
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="soak.py", allow_abbrev=False)
+    parser.add_argument("--vus", type=int, default=500)
+    parser.add_argument("--duration-s", type=float, default=60)
+    parser.add_argument("--arms", default=f"{survey.REFERENCE},{survey.ARMS}")
+    given = parser.parse_args()
+    load = Load(given.vus, warmup_s=2, duration_s=given.duration_s)
+    clean = [soaked(arm, load) for arm in parse_arms(given.arms, workers=10)]
+    return 0 if all(clean) else 1
+
+
+def soaked(arm, load):
+    """Load one arm, print what came of it, and return whether all is as it should be."""
+    placement, own = runner.place(pin=True), psutil.Process()
+    with process.server(arm, Place(placement.server)) as server:
+        address = server.ready()
+        with k6.running(k6.find(), [address], load, Place(placement.k6)) as running:
+            window = running.window()
+            early, late = (_looked(server.pid, at) for at in (window.from_ms / 1e3 + SETTLED_S, window.until_ms / 1e3))
+            told = k6.calls(running.finish(60), 0)
+        final_count = server.stop()
+    left = own.children(recursive=True)
+    lost = told.acknowledged_total - final_count
+    fine = lost == 0 and told.failed_total == 0 and not left
+    fine = fine and late[0] - early[0] < GROWTH_MB and late[1:] == early[1:]
+    print(
+        f"{arm.name}: {told.acknowledged_total:,} calls, {lost} lost, {told.failed_total} failed; "
+        f"RSS {early[0]:.1f} MB, then {late[0]:.1f} MB; threads {early[1]}, then {late[1]}; "
+        f"files {early[2]}, then {late[2]}; "
+        f"{len(left)} processes left: {'as it should be' if fine else 'LOOK'}",
+        flush=True,
+    )
+    return fine
+
+
+def _looked(pid, at_s):
+    """Wait until then; return memory in MB, threads and files."""
+    time.sleep(max(0.0, at_s - time.time()))
+    server = psutil.Process(pid)
+    return server.memory_info().rss / 1e6, server.num_threads(), server.num_fds()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
