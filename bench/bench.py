@@ -36,7 +36,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="bench.py", allow_abbrev=False)
     parser.add_argument("--against", default="", help="a third column: any arm, as in 'exec:./server --port {port}'")
     parser.add_argument("--arms", default=f"{survey.REFERENCE},{survey.ARMS}", help="the rows, with commas between")
-    parser.add_argument("--vus", default=20, help="virtual users at each arm (%(default)s)")
+    parser.add_argument("--vus", default=10, help="virtual users at each arm (%(default)s)")
     parser.add_argument("--budget-s", default=40, help="seconds for each cell at most (%(default)s)")
     parser.add_argument("--workers", default=10, help="worker threads of arms that have them (%(default)s)")
     parser.add_argument("--k6", default="k6", help="the k6 program, by name or path")
@@ -44,8 +44,10 @@ def main(arguments=None):
     parser.add_argument("--read", default="", help="measure nothing, print the table of such a file")
     given = parser.parse_args(arguments)
     try:
+        if given.json:
+            Path(given.json).touch()  # what can't be written is told before anything is measured
         cells = json.loads(Path(given.read).read_text()) if given.read else measured(given)
-    except PerfkitError as error:
+    except (PerfkitError, OSError, ValueError) as error:
         parser.error(str(error))
     if given.json:
         Path(given.json).write_text(json.dumps(cells, indent=1) + "\n")

@@ -24,6 +24,10 @@ GROWTH_MB = 10.0
 """Memory that may come and go: more is a leak, of 30 bytes a call or more at 5,000 calls a second for a minute."""
 
 
+SPARE_THREADS = 4
+"""that grpcio's own pool may gain; a leak would be one a call"""
+
+
 def main():
     parser = argparse.ArgumentParser(prog="soak.py", allow_abbrev=False)
     parser.add_argument("--vus", type=int, default=500)
@@ -48,7 +52,7 @@ def soaked(arm, load):
     left = own.children(recursive=True)
     lost = told.acknowledged_total - final_count
     fine = lost == 0 and told.failed_total == 0 and not left
-    fine = fine and late[0] - early[0] < GROWTH_MB and late[1:] == early[1:]
+    fine = fine and late[0] < early[0] + GROWTH_MB and late[1] <= early[1] + SPARE_THREADS and late[2] <= early[2]
     print(
         f"{arm.name}: {told.acknowledged_total:,} calls, {lost} lost, {told.failed_total} failed; "
         f"RSS {early[0]:.1f} MB, then {late[0]:.1f} MB; threads {early[1]}, then {late[1]}; "

@@ -86,7 +86,7 @@ class InputQCounter:
     """The count owned by one thread: all others leave their requests in its queue, and it answers them.
 
     It answers by itself: a caller's thread that slept until it was told would have to be woken for each call, which
-    costs more than everything else here (README, "Where the time goes").
+    costs more than all else that the owner does (docs/hop.md).
     """
 
     def __init__(self, count: int = 0, hold_s: float = 0.0) -> None:

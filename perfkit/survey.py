@@ -20,7 +20,7 @@ EXAMPLE = Path(__file__).parent.parent / "data" / "example" / "engines"
 REFERENCE = "threads/mutex"
 
 MATTERS = 0.03
-"""A difference in CPU per call of less than that is called hardly one."""
+"""A difference in CPU per call from which on it is said to matter: compare's default margin."""
 
 ARMS = (
     "threads/inputQ,asyncio/mutex,asyncio/mutex?loop=asyncio,asyncio/inputQ,"
@@ -46,6 +46,8 @@ class Survey:
     """CPU per call in joint trials, in the reference's, of each other arm with a trusted answer"""
     untrusted: dict[Arm, str]
     """what is said of those without"""
+    doubts: dict[Arm, tuple[str, ...]]
+    """what limits each comparison, beside what limits all of them"""
     closed: pd.DataFrame
     """solo trials in a closed loop, as `perfkit.load` gives them"""
     offered: pd.DataFrame
@@ -68,7 +70,7 @@ def runs(
     seed: object = 1,
     out: object = "",
 ) -> Path:
-    """Return the folder of a survey: the stored one, or with `measure`, one measured into `out`, about 9 minutes.
+    """Return the folder of a survey: the stored one, or with `measure`, one measured into `out`, about 10 minutes.
 
     What is there already is kept, so that a start of the same continues. Parameters are those of
     notebooks/engines.ipynb, and of `sweep` and `compare`; `arms` "" stands for ARMS.
@@ -78,7 +80,7 @@ def runs(
     if parameters.rate(rate) is None:
         raise PlanError(f"rate={rate!r} offers nothing; name the calls a second offered to each arm, as in rate=2000")
     folder = Path(str(out)) if out else store.RUNS / "engines"
-    others = parse_arms(arms or ARMS, parameters.whole("workers", workers, least=1))
+    others = parse_arms(ARMS if arms == "" else arms, parameters.whole("workers", workers, least=1))
     shared = {"duration_s": duration_s, "warmup_s": warmup_s, "workers": workers, "seed": seed}
     stop = {"vus": vus, "budget_s": budget_s, "precision_pct": precision_pct}
     alone = {**shared, "vus": [vus], "repeats": repeats, "arms": [str(reference), *(arm.name for arm in others)]}
@@ -119,6 +121,7 @@ def read(folder: str | Path) -> Survey:
         raise StoreError(f"{home} holds no survey; measure one with measure=True")
     reference, offered = answers[0].plan.a, store.load(home / "offered")
     by_arm = {answer.plan.b: answer for answer in sorted(answers, key=lambda answer: _place(answer.plan.b))}
+    shared = set.intersection(*(set(answer.caveats) for answer in answers)) if len(answers) > 1 else set()
     return Survey(
         folder=home,
         reference=reference,
@@ -127,6 +130,7 @@ def read(folder: str | Path) -> Survey:
         rate=int(offered["rate"].iloc[0]),
         cost={arm: cost for arm, answer in by_arm.items() if (cost := trusted(answer))},
         untrusted={arm: answer.sentence for arm, answer in by_arm.items() if not trusted(answer)},
+        doubts={arm: tuple(one for one in answer.caveats if one not in shared) for arm, answer in by_arm.items()},
         closed=store.load(home / "closed"),
         offered=offered,
     )
@@ -160,18 +164,42 @@ def headline(survey: Survey) -> str:
     if not faster:
         return f"At {survey.vus} VUs an arm, no arm needs surely less CPU per call than {a}."
     fastest, cost = min(faster.items(), key=lambda item: item[1].ratio)
-    return f"At {survey.vus} VUs an arm, {fastest.name} needs the least CPU per call, {_times(cost)} times {a}'s."
+    said = f"At {survey.vus} VUs an arm, {fastest.name} needs the least CPU per call, {_times(cost)} times {a}'s"
+    alike = [
+        arm.name for arm, other in faster.items() if arm != fastest and not _differs(statistics.quotient(other, cost))
+    ]
+    return f"{said}; {' and '.join(alike)} can't be told from it." if alike else f"{said}."
 
 
 def verdict(survey: Survey) -> Markdown:
     """Return what the survey says in plain sentences: who is the fastest, and where lock against queue matters."""
     lines = [f"**{headline(survey)}**", ""]
     for arm, found in queue_against_lock(survey).items():
-        low, high = found.interval
-        matters = "" if low > 1 + MATTERS or high < 1 - MATTERS else "; lock or queue hardly matters there"
-        lines.append(f"- {arm.name} against mutex on the same engine: {percent(found)} CPU per call{matters}.")
+        lines.append(
+            f"- {arm.name} against mutex on the same engine: {percent(found)} CPU per call: {_matters(found)}."
+        )
     lines += [f"- {arm.name}: {sentence}" for arm, sentence in survey.untrusted.items()]
     return Markdown("\n".join(lines))
+
+
+def _differs(found: Ratio) -> bool:
+    low, high = found.interval
+    return low > 1 or high < 1
+
+
+def _matters(found: Ratio) -> str:
+    low, high = found.interval
+    if low > 1 + MATTERS or high < 1 - MATTERS:
+        return "it matters"
+    if low > 1 - MATTERS and high < 1 + MATTERS:
+        return "it hardly matters"
+    return f"whether it matters (by more than {MATTERS * 100:g} %) is not known"
+
+
+def doubts(survey: Survey) -> Markdown:
+    """Return what limits each comparison."""
+    lines = [f"- {arm.name}: {' '.join(told)}" for arm, told in survey.doubts.items() if told]
+    return Markdown("\n".join(lines) or "Nothing was seen that limits one of the comparisons.")
 
 
 def table(survey: Survey) -> Markdown:

@@ -35,7 +35,9 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.module == "perfkit":
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("perfkit."):
-            found.add(node.module.removeprefix("perfkit."))
+            home = node.module.removeprefix("perfkit.")
+            inner = {f"{home}.{alias.name}" for alias in node.names} & set(LEVEL)  # modules of a package
+            found |= inner | {home}
     return {name for name in found if name != "_proto"}
 
 
