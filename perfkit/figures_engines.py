@@ -44,9 +44,8 @@ def ladder(survey: Survey) -> Figure:
     above.xaxis.set_major_locator(_fixed(1 / 1.25, max(drawn) / fastest * 1.25))
     above.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     above.xaxis.set_minor_locator(NullLocator())
-    found = surveys.queue_against_lock(survey)
-    _rows(queues, tuple(found))
-    for height, (arm, ratio) in enumerate(found.items()):
+    _rows(queues, tuple(survey.queues))
+    for height, (arm, ratio) in enumerate(survey.queues.items()):
         _dot(queues, ratio.ratio, height, arm, bar(ratio))
     queues.axvspan(1 - surveys.MATTERS, 1 + surveys.MATTERS, color="dimgray", alpha=0.15)
     queues.axvline(1, color="dimgray", linewidth=1)
@@ -54,7 +53,7 @@ def ladder(survey: Survey) -> Figure:
     _legend(costs)
     caption(
         figure,
-        "bars: 95 % interval over blocks of joint trials (t, on logarithms; right: of both comparisons, MOVER); "
+        "bars: 95 % interval over blocks of joint trials (t, on logarithms), of the two arms named; "
         f"grey: ± {surveys.MATTERS * 100:g} %; logarithmic on the left",
         WIDE,
     )

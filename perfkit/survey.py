@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from perfkit import experiment, parameters, statistics, store
-from perfkit.arms import FOREIGN, PATTERNS, Arm, parse_arms
+from perfkit.arms import FOREIGN, PATTERNS, Arm, parse_arm, parse_arms
 from perfkit.comparison import Answer
 from perfkit.engines import ENGINES
 from perfkit.errors import PlanError, StoreError
@@ -44,8 +44,10 @@ class Survey:
     """calls a second that each arm was offered in `offered`"""
     cost: dict[Arm, Ratio]
     """CPU per call in joint trials, in the reference's, of each other arm with a trusted answer"""
+    queues: dict[Arm, Ratio]
+    """CPU per call in joint trials of each `inputQ`, in that of the lock of its own engine, likewise"""
     untrusted: dict[Arm, str]
-    """what is said of those without"""
+    """what is said of those without a trusted answer"""
     doubts: dict[Arm, tuple[str, ...]]
     """what limits each comparison, beside what limits all of them"""
     closed: pd.DataFrame
@@ -80,13 +82,19 @@ def runs(
     if parameters.rate(rate) is None:
         raise PlanError(f"rate={rate!r} offers nothing; name the calls a second offered to each arm, as in rate=2000")
     folder = Path(str(out)) if out else store.RUNS / "engines"
-    others = parse_arms(ARMS if arms == "" else arms, parameters.whole("workers", workers, least=1))
+    threads = parameters.whole("workers", workers, least=1)
+    everyone = (parse_arm(str(reference), threads), *parse_arms(ARMS if arms == "" else arms, threads))
     shared = {"duration_s": duration_s, "warmup_s": warmup_s, "workers": workers, "seed": seed}
     stop = {"vus": vus, "budget_s": budget_s, "precision_pct": precision_pct}
-    alone = {**shared, "vus": [vus], "repeats": repeats, "arms": [str(reference), *(arm.name for arm in others)]}
+    alone = {**shared, "vus": [vus], "repeats": repeats, "arms": [arm.name for arm in everyone]}
+    pairs = [(everyone[0], arm, "joint") for arm in everyone[1:]]
+    pairs += [(lock, arm, "queues") for arm in everyone if (lock := lock_of(arm, everyone)) not in (None, everyone[0])]
     measure_all(
         [
-            *comparisons(str(reference), others, folder / "joint", **shared, **stop),
+            *(
+                ("compare", folder / kind / slug(b), {"a": a.name, "b": b.name, **shared, **stop})
+                for a, b, kind in pairs
+            ),
             ("sweep", folder / "closed", alone),
             ("sweep", folder / "offered", {**alone, "rate": rate}),
         ],
@@ -95,9 +103,10 @@ def runs(
     return folder
 
 
-def comparisons(reference: str, arms: Sequence[Arm], folder: Path, **parameters: object) -> list[Job]:
-    """Return what compares each arm with the reference, each in a folder of its own."""
-    return [("compare", folder / slug(arm), {"a": reference, "b": arm.name, **parameters}) for arm in arms]
+def lock_of(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
+    """Return the first `mutex` on the engine of an `inputQ`; None for what is no `inputQ` or has none."""
+    locks = (one for one in arms if (one.engine, one.loop, one.pattern) == (arm.engine, arm.loop, BASELINE))
+    return next(locks, None) if arm.pattern not in (BASELINE, "") else None
 
 
 def measure_all(jobs: Sequence[Job], k6: object) -> None:
@@ -116,45 +125,37 @@ def slug(arm: Arm) -> str:
 def read(folder: str | Path) -> Survey:
     """Return what the runs of a survey say."""
     home = Path(folder)
-    answers = [experiment.answer(path.parent) for path in sorted((home / "joint").glob("*/plan.json"))]
-    if not answers:
+    joint, queues = (_answers(home / kind) for kind in ("joint", "queues"))
+    if not joint:
         raise StoreError(f"{home} holds no survey; measure one with measure=True")
-    reference, offered = answers[0].plan.a, store.load(home / "offered")
-    by_arm = {answer.plan.b: answer for answer in sorted(answers, key=lambda answer: _place(answer.plan.b))}
-    shared = set.intersection(*(set(answer.caveats) for answer in answers)) if len(answers) > 1 else set()
+    reference, offered = next(iter(joint.values())).plan.a, store.load(home / "offered")
+    arms = (reference, *joint)
+    queues = {arm: joint[arm] for arm in joint if lock_of(arm, arms) == reference} | queues
+    every = [*joint.items(), *queues.items()]
+    shared = set.intersection(*(set(answer.caveats) for _, answer in every)) if len(every) > 1 else set()
     return Survey(
         folder=home,
         reference=reference,
-        arms=(reference, *by_arm),
-        vus=answers[0].plan.vus,
+        arms=arms,
+        vus=next(iter(joint.values())).plan.vus,
         rate=int(offered["rate"].iloc[0]),
-        cost={arm: cost for arm, answer in by_arm.items() if (cost := trusted(answer))},
-        untrusted={arm: answer.sentence for arm, answer in by_arm.items() if not trusted(answer)},
-        doubts={arm: tuple(one for one in answer.caveats if one not in shared) for arm, answer in by_arm.items()},
+        cost={arm: cost for arm, answer in joint.items() if (cost := trusted(answer))},
+        queues={arm: cost for arm, answer in queues.items() if (cost := trusted(answer))},
+        untrusted={arm: answer.sentence for arm, answer in every if not trusted(answer)},
+        doubts={arm: tuple(one for one in answer.caveats if one not in shared) for arm, answer in joint.items()},
         closed=store.load(home / "closed"),
         offered=offered,
     )
 
 
+def _answers(folder: Path) -> dict[Arm, Answer]:
+    found = [experiment.answer(path.parent) for path in sorted(folder.glob("*/plan.json"))]
+    return {answer.plan.b: answer for answer in sorted(found, key=lambda answer: _place(answer.plan.b))}
+
+
 def trusted(answer: Answer) -> Ratio | None:
     """Return b's CPU per call in a's, where the controls passed."""
     return answer.cpu_per_call if all(control.ok for control in answer.controls.values()) else None
-
-
-def queue_against_lock(survey: Survey) -> dict[Arm, Ratio]:
-    """Return for each `inputQ` the ratio of its CPU per call to that of the first `mutex` on the same engine."""
-    found = {}
-    for arm in survey.arms:
-        lock = next((one for one in survey.arms if _is_lock_of(one, arm)), None)
-        if lock == survey.reference and arm in survey.cost:
-            found[arm] = survey.cost[arm]
-        elif lock in survey.cost and arm in survey.cost:
-            found[arm] = statistics.quotient(survey.cost[arm], survey.cost[lock])
-    return found
-
-
-def _is_lock_of(one: Arm, queue: Arm) -> bool:
-    return (one.engine, one.loop, one.pattern) == (queue.engine, queue.loop, BASELINE) and queue.pattern != BASELINE
 
 
 def headline(survey: Survey) -> str:
@@ -174,7 +175,7 @@ def headline(survey: Survey) -> str:
 def verdict(survey: Survey) -> Markdown:
     """Return what the survey says in plain sentences: who is the fastest, and where lock against queue matters."""
     lines = [f"**{headline(survey)}**", ""]
-    for arm, found in queue_against_lock(survey).items():
+    for arm, found in survey.queues.items():
         lines.append(
             f"- {arm.name} against mutex on the same engine: {percent(found)} CPU per call: {_matters(found)}."
         )

@@ -93,13 +93,13 @@ def test_the_stored_survey_has_every_engine_and_pattern(stored):
 
 
 def test_a_queue_is_held_against_the_lock_of_its_own_engine_and_loop(stored):
-    found = survey.queue_against_lock(stored)
-    assert {arm.name for arm in found} <= {arm.name for arm in stored.arms if arm.pattern == "inputQ"}
-    cost = {arm.name: one.ratio for arm, one in stored.cost.items()}
-    by_name = {arm.name: one.ratio for arm, one in found.items()}
-    assert by_name["threads/inputQ?workers=10"] == cost["threads/inputQ?workers=10"]
-    lock = cost["asyncio/mutex?loop=uvloop"]
-    assert by_name["asyncio/inputQ?loop=uvloop"] == pytest.approx(cost["asyncio/inputQ?loop=uvloop"] / lock)
+    assert set(stored.queues) == {arm for arm in stored.arms if arm.pattern == "inputQ"}
+    for arm, found in stored.queues.items():
+        lock = survey.lock_of(arm, stored.arms)
+        assert (lock.pattern, lock.engine, lock.loop) == ("mutex", arm.engine, arm.loop)
+        home = "joint" if lock == stored.reference else "queues"
+        answer = perfkit.answer(survey.EXAMPLE / home / survey.slug(arm))
+        assert (answer.plan.a, answer.plan.b, answer.cpu_per_call) == (lock, arm, found)
 
 
 def test_the_figure_has_the_surveys_numbers_on_its_axes(stored):
@@ -108,7 +108,7 @@ def test_the_figure_has_the_surveys_numbers_on_its_axes(stored):
     costs, queues = figure.axes
     for axes, arms, found in (
         (costs, stored.arms, stored.cost),
-        (queues, tuple(survey.queue_against_lock(stored)), survey.queue_against_lock(stored)),
+        (queues, tuple(stored.queues), stored.queues),
     ):
         assert [text.get_text().replace("\n", "") for text in axes.get_yticklabels()] == [arm.name for arm in arms]
         drawn = {float(one[0].get_ydata()[0]): one for one in axes.containers}
@@ -126,7 +126,8 @@ def test_the_figure_has_the_surveys_numbers_on_its_axes(stored):
 def test_an_arm_that_is_not_trusted_is_said_and_left_out_of_the_verdict(stored):
     arm = min(stored.cost, key=lambda one: stored.cost[one].ratio)
     others = {one: cost for one, cost in stored.cost.items() if one != arm}
-    doubted = replace(stored, cost=others, untrusted={arm: "The instrument is not trusted here: A/A"})
+    queues = {one: found for one, found in stored.queues.items() if one != arm}
+    doubted = replace(stored, cost=others, queues=queues, untrusted={arm: "The instrument is not trusted here: A/A"})
     assert arm.name not in survey.headline(doubted)
     assert f"- {arm.name}: The instrument is not trusted here" in survey.verdict(doubted)
     assert f"| {arm.name} | not trusted |" in survey.table(doubted)
@@ -141,8 +142,10 @@ def test_it_matters_where_the_whole_interval_lies_beyond_three_per_cent(stored):
         (1.01, 1.06): "is not known",
         (0.8, 0.9): "it matters",
     }.items():
-        cost = {**stored.cost, arm: replace(stored.cost[arm], ratio=(low + high) / 2, low=low, high=high)}
-        (line,) = [one for one in survey.verdict(replace(stored, cost=cost)).splitlines() if arm.name in one]
+        queues = {**stored.queues, arm: replace(stored.queues[arm], ratio=(low + high) / 2, low=low, high=high)}
+        (line,) = [
+            one for one in survey.verdict(replace(stored, queues=queues)).splitlines() if f"- {arm.name} " in one
+        ]
         assert line.endswith(f"{told}.")
 
 
