@@ -72,7 +72,7 @@ def runs(
     seed: object = 1,
     out: object = "",
 ) -> Path:
-    """Return the folder of a survey: the stored one, or with `measure`, one measured into `out`, about 10 minutes.
+    """Return the folder of a survey: the stored one, or with `measure`, one measured into `out`, about 13 minutes.
 
     What is there already is kept, so that a start of the same continues. Parameters are those of
     notebooks/engines.ipynb, and of `sweep` and `compare`; `arms` "" stands for ARMS.
