@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from IPython.display import Image
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
@@ -13,7 +14,10 @@ from perfkit.arms import PATTERNS, Arm
 from perfkit.figures import STYLES, WIDE, bar, blank, caption, keep
 from perfkit.survey import Survey
 
-TICKS = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5)
+TICKS = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10)
+
+ROOM = 1.25
+"""How many times beyond the outermost ratio the axis goes on."""
 
 
 def ladder(survey: Survey) -> Figure:
@@ -29,21 +33,17 @@ def ladder(survey: Survey) -> Figure:
         else:
             costs.annotate("not trusted", (1, height), fontsize=8, va="center")
     costs.axvline(1, color="dimgray", linewidth=1)
-    costs.set_xscale("log")
     drawn = [1, *(ratio.ratio for ratio in survey.cost.values())]
-    costs.set_xlim(min(drawn) / 1.25, max(drawn) * 1.25)
-    costs.xaxis.set_major_locator(_fixed(min(drawn) / 1.25, max(drawn) * 1.25))
-    costs.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    costs.xaxis.set_minor_locator(NullLocator())
+    fastest, low, high = min(drawn), min(drawn) / ROOM, max(drawn) * ROOM
+    costs.set_xscale("log")
+    costs.set_xlim(low, high)
+    _ticks(costs.xaxis, low, high)
     costs.set_xlabel(f"CPU per call, times {survey.reference.name}'s")
-    fastest = min(drawn)
     above = costs.secondary_xaxis(
         "top", functions=(lambda x: np.asarray(x) / fastest, lambda x: np.asarray(x) * fastest)
     )
+    _ticks(above.xaxis, low / fastest, high / fastest)
     above.set_xlabel("times the fastest's")
-    above.xaxis.set_major_locator(_fixed(1 / 1.25, max(drawn) / fastest * 1.25))
-    above.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    above.xaxis.set_minor_locator(NullLocator())
     _rows(queues, tuple(survey.queues))
     for height, (arm, ratio) in enumerate(survey.queues.items()):
         _dot(queues, ratio.ratio, height, arm, bar(ratio))
@@ -123,5 +123,7 @@ def _style(arm: Arm) -> tuple[str, str, str]:
     return STYLES[PATTERNS.index(arm.pattern)] if arm.pattern in PATTERNS else STYLES[len(PATTERNS)]
 
 
-def _fixed(low: float, high: float) -> FixedLocator:
-    return FixedLocator([tick for tick in TICKS if low <= tick <= high])
+def _ticks(axis: Axis, low: float, high: float) -> None:
+    axis.set_major_locator(FixedLocator([tick for tick in TICKS if low <= tick <= high]))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_locator(NullLocator())
