@@ -141,6 +141,14 @@ def test_a_server_with_a_client_authority_lets_in_only_its_clients(serve, author
     assert ": 0 calls acknowledged" in load_by_hand(address, TLS_CA=authority / "ca.pem").stdout
 
 
+def test_an_engine_without_tls_says_so(serve, authority):
+    process = serve("--arm", "native/inputQ?batch=8", "--port", "0", "--tls-cert", str(authority / "server.pem"),
+                    "--tls-key", str(authority / "server.key"))  # fmt: skip
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (2, "")
+    assert "engine native has no TLS; leave out --tls-cert, or take engine threads or asyncio" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
