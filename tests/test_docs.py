@@ -36,6 +36,7 @@ def test_the_readmes_table_is_that_of_the_stored_run():
     tables = report.study_tables(perfkit.load(kept)).split("\n\n")
     (shown,) = [one for one in tables if one.startswith("| Parameters (100 VUs)")]
     assert plain(shown) in README
+    assert report.headline(perfkit.load(kept), "cpu_per_call_us") in README
 
 
 def test_every_file_that_the_documents_name_is_there():
