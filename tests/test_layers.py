@@ -6,7 +6,8 @@ from .conftest import ROOT
 LAYERS = [
     {"errors", "_launch", "environment", "engines"},
     {"parameters", "counters"},
-    {"arms", "counters_async", "engines.contract", "engines.workers"},
+    {"arms", "counters_async", "engines.contract"},
+    {"engines.workers"},
     {"engines.threads", "engines.asyncio", "engines.native"},
     {"plan", "serve"},
     {"results", "process", "statistics"},

@@ -18,7 +18,7 @@ import pygrpc_native
 from perfkit.arms import Arm
 from perfkit.counters import PATTERNS, applied, increment
 from perfkit.engines import Engine, contract
-from perfkit.engines.workers import Workers
+from perfkit.engines.workers import Workers, WorkersEngine
 from perfkit.errors import CounterClosed, ServerError
 
 METHOD = f"/{contract.SERVICE}/increment"
@@ -39,28 +39,20 @@ def start(arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | 
     return (BatchEngine if arm.batch else ServicerEngine)(arm, host, port, count)
 
 
-class ServicerEngine:
+class ServicerEngine(WorkersEngine):
     """A server with handlers on worker threads, as grpcio's sync one has them."""
 
     def __init__(self, arm: Arm, host: str, port: int, count: int) -> None:
         self._burn_us = arm.burn_us
-        self._counter = PATTERNS[arm.pattern](count, arm.hold_us / 1e6)
-        self._workers = Workers(arm.workers)
-        self._server = pygrpc_native.Server(
-            self._workers,  # type: ignore[arg-type]
+        workers = Workers(arm.workers)
+        server = pygrpc_native.Server(
+            workers,  # type: ignore[arg-type]
             options=contract.OPTIONS,
             io_threads=IO_THREADS,
         )
-        contract.add_increment(self._server, grpc.unary_unary_rpc_method_handler(self._increment))
-        self._health = contract.add_health_and_reflection(self._server)
-        self.address = contract.listen(self._server, host, port, None)
-        self._server.start()
-
-    def stop(self, grace_s: float) -> int:  # noqa: D102
-        self._health.enter_graceful_shutdown()
-        self._server.stop(grace_s).wait()
-        self._workers.shutdown()
-        return self._counter.close()
+        handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(self._increment)
+        counter = PATTERNS[arm.pattern](count, arm.hold_us / 1e6)
+        super().__init__(server, workers, counter, handler, (host, port), None)
 
     def _increment(self, raw: bytes, context: grpc.ServicerContext) -> bytes:
         try:

@@ -22,7 +22,7 @@ from grpc import _common, _server
 from perfkit.arms import Arm
 from perfkit.counters import PATTERNS
 from perfkit.engines import contract
-from perfkit.engines.workers import Workers
+from perfkit.engines.workers import Workers, WorkersEngine
 from perfkit.errors import CounterError
 
 
@@ -51,24 +51,16 @@ class Call:
             )
 
 
-class ThreadsEngine:
-    """A server that runs from its construction until `stop`."""
+class ThreadsEngine(WorkersEngine):
+    """grpcio's sync server."""
 
     def __init__(self, arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | None, count: int) -> None:
         self._burn_us = arm.burn_us
-        self._counter = PATTERNS[arm.pattern](count, arm.hold_us / 1e6)
-        self._workers = Workers(arm.workers)
-        self._server = grpc.server(self._workers, options=contract.OPTIONS)  # type: ignore[arg-type]
-        contract.add_increment(self._server, grpc.unary_stream_rpc_method_handler(self._increment))
-        self._health = contract.add_health_and_reflection(self._server)
-        self.address = contract.listen(self._server, host, port, credentials)
-        self._server.start()
-
-    def stop(self, grace_s: float) -> int:  # noqa: D102
-        self._health.enter_graceful_shutdown()
-        self._server.stop(grace_s).wait()
-        self._workers.shutdown()
-        return self._counter.close()
+        workers = Workers(arm.workers)
+        server = grpc.server(workers, options=contract.OPTIONS)  # type: ignore[arg-type]
+        handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_stream_rpc_method_handler(self._increment)
+        counter = PATTERNS[arm.pattern](count, arm.hold_us / 1e6)
+        super().__init__(server, workers, counter, handler, (host, port), credentials)
 
     def _increment(self, raw: bytes, context: grpc.ServicerContext, _: Callable[[bytes], None]) -> None:
         try:

@@ -1,10 +1,15 @@
-"""Threads and one queue: an executor for servers that never look at the Future of a call, so that none is made."""
+"""Servers whose calls are handled by threads: the threads, and what such a server of grpcio's kind is made of."""
 
 import logging
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
+
+import grpc
+
+from perfkit.counters import Counter
+from perfkit.engines import contract
 
 _log = logging.getLogger(__name__)
 
@@ -20,7 +25,7 @@ SUBMITTED = Submitted()
 
 
 class Workers:
-    """So many threads, which take calls from one queue."""
+    """So many threads, which take calls from one queue: an executor that makes no Future, for nobody looks at one."""
 
     def __init__(self, count: int) -> None:
         self._calls: SimpleQueue[tuple[Callable[..., object], tuple[object, ...]] | None] = SimpleQueue()
@@ -47,3 +52,30 @@ class Workers:
                 function(*arguments)
             except BaseException:  # a worker lost is capacity lost, silently
                 _log.exception("a call ended in an unexpected exception")
+
+
+class WorkersEngine:
+    """A server of grpcio's kind with a counter and workers, which runs from its construction until `stop`."""
+
+    def __init__(
+        self,
+        server: grpc.Server,
+        workers: Workers,
+        counter: Counter,
+        handler: "grpc.RpcMethodHandler[bytes, bytes]",
+        address: tuple[str, int],
+        credentials: grpc.ServerCredentials | None,
+    ) -> None:
+        self._server = server
+        self._workers = workers
+        self._counter = counter
+        contract.add_increment(server, handler)
+        self._health = contract.add_health_and_reflection(server)
+        self.address = contract.listen(server, *address, credentials)
+        server.start()
+
+    def stop(self, grace_s: float) -> int:  # noqa: D102
+        self._health.enter_graceful_shutdown()
+        self._server.stop(grace_s).wait()
+        self._workers.shutdown()
+        return self._counter.close()
