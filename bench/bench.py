@@ -13,8 +13,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from perfkit import experiment, gate, parameters, store, survey
-from perfkit.arms import parse_arms
+from perfkit import gate
+from perfkit.design.arms import parse_arms
 from perfkit.errors import PerfkitError
 
 HERE = Path(__file__).parent

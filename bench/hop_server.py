@@ -12,11 +12,11 @@ from queue import Empty
 from grpc import _server
 from grpc._cython import cygrpc
 
-from perfkit import counters
-from perfkit.arms import parse_arm
-from perfkit.counters import Asked, InputQCounter, applied
-from perfkit.engines import threads, workers
-from perfkit.serve import serve
+from perfkit.design.arms import parse_arm
+from perfkit.subject import counters
+from perfkit.subject.counters import Asked, InputQCounter, applied
+from perfkit.subject.engines import threads, workers
+from perfkit.subject.serve import serve
 
 
 class ReplyQueue(InputQCounter):

@@ -12,10 +12,11 @@ from pathlib import Path
 from hop_server import HANDED_OVER, WAYS
 from tqdm import tqdm
 
-from perfkit import k6, runner, statistics
-from perfkit.arms import parse_arm
-from perfkit.plan import A, B, Load, Seat, Trial
-from perfkit.results import INVALIDATING, flags
+from perfkit.analysis import statistics
+from perfkit.design.arms import parse_arm
+from perfkit.design.plan import A, B, Load, Seat, Trial
+from perfkit.record.results import INVALIDATING, flags
+from perfkit.rig import k6
 
 WORKERS = 10
 LOAD = Load(vus=20, warmup_s=1, duration_s=2)

@@ -16,9 +16,9 @@ from dataclasses import replace
 
 from tqdm import tqdm
 
-from perfkit import k6, runner
-from perfkit.arms import parse_arm
-from perfkit.plan import AA, A, B, Load, Seat, Trial
+from perfkit.design.arms import parse_arm
+from perfkit.design.plan import AA, A, B, Load, Seat, Trial
+from perfkit.rig import k6
 
 LOAD = Load(vus=20, warmup_s=1, duration_s=2)
 

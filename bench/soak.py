@@ -12,10 +12,10 @@ import time
 
 import psutil
 
-from perfkit import k6, process, runner, survey
-from perfkit.arms import parse_arms
-from perfkit.plan import Load
-from perfkit.process import Place
+from perfkit.design.arms import parse_arms
+from perfkit.design.plan import Load
+from perfkit.rig import k6, process
+from perfkit.rig.process import Place
 
 SETTLED_S = 5.0
 """When all connections are made and pools are filled."""

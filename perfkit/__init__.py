@@ -7,55 +7,54 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from perfkit import (
-        figures,
-        figures_compare,
-        figures_engines,
-        figures_published,
-        published,
-        report,
-        statistics,
-        survey,
-    )
-    from perfkit.experiment import answer, compare, sweep
     from perfkit.notebooks import check_parameters
-    from perfkit.rows import columns
-    from perfkit.store import load, load_environment, load_joint
+    from perfkit.record.load import load, load_environment
+    from perfkit.record.rows import columns
+    from perfkit.show import draw, report, report_studies
+    from perfkit.studies.compare import answer, compare
+    from perfkit.studies.engines import engines
+    from perfkit.studies.engines import read as survey
+    from perfkit.studies.published import published, study
+    from perfkit.studies.sweep import sweep
 
 __all__ = [
     "answer",
     "check_parameters",
     "columns",
     "compare",
-    "figures",
-    "figures_compare",
-    "figures_engines",
-    "figures_published",
+    "draw",
+    "engines",
     "load",
     "load_environment",
-    "load_joint",
     "published",
     "report",
-    "statistics",
+    "report_studies",
+    "study",
     "survey",
     "sweep",
 ]
 
-_HOME = {
-    "answer": "perfkit.experiment",
-    "compare": "perfkit.experiment",
-    "load_joint": "perfkit.store",
-    "check_parameters": "perfkit.notebooks",
-    "columns": "perfkit.rows",
-    "load": "perfkit.store",
-    "load_environment": "perfkit.store",
-    "sweep": "perfkit.experiment",
+_HOMES = {
+    "answer": ("perfkit.studies.compare", "answer"),
+    "check_parameters": ("perfkit.notebooks", "check_parameters"),
+    "columns": ("perfkit.record.rows", "columns"),
+    "compare": ("perfkit.studies.compare", "compare"),
+    "draw": ("perfkit.show", "draw"),
+    "engines": ("perfkit.studies.engines", "engines"),
+    "load": ("perfkit.record.load", "load"),
+    "load_environment": ("perfkit.record.load", "load_environment"),
+    "published": ("perfkit.studies.published", "published"),
+    "report": ("perfkit.show.report", ""),
+    "report_studies": ("perfkit.show.report_studies", ""),
+    "study": ("perfkit.studies.published", "study"),
+    "survey": ("perfkit.studies.engines", "read"),
+    "sweep": ("perfkit.studies.sweep", "sweep"),
 }
+"""name → its module, and what it is called there; "": the module itself"""
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    if name in __all__:
-        return import_module(f"perfkit.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute) if attribute else import_module(module)

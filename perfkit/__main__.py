@@ -1,17 +1,24 @@
-"""The command line: `python -m perfkit serve | sweep | compare | calibrate | doctor`."""
+"""The command line: `python -m perfkit serve | sweep | compare | engines | published | calibrate | doctor`."""
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from perfkit import parameters
-from perfkit.arms import ENGINE, PATTERNS, parse_arm
-from perfkit.engines import ENGINES
+from perfkit.design.arms import parse_arm
+from perfkit.design.engines import DEFAULT_ENGINE, ENGINES, PATTERNS
+from perfkit.design.parameters import PARAMETERS
 from perfkit.errors import NotebookError, PerfkitError
+
+if TYPE_CHECKING:
+    from perfkit.studies.campaign import Study
+
+STUDIES = ("sweep", "compare", "engines", "published")
+"""Commands that execute a notebook; `studies.catalogue` has them, but `serve` starts faster without importing it."""
 
 FAILED, BAD_INPUT, GATE_FAILED, NO_VERDICT = 1, 2, 3, 4
 """Exit codes beside 0: broke after it had begun; refused before; a --fail-if held; not known, or not trusted."""
@@ -20,7 +27,13 @@ FAILED, BAD_INPUT, GATE_FAILED, NO_VERDICT = 1, 2, 3, 4
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     command, *rest = list(sys.argv[1:] if arguments is None else arguments) or [""]
-    commands = {"serve": _serve, "sweep": _sweep, "compare": _compare, "calibrate": _calibrate, "doctor": _doctor}
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "serve": _serve,
+        **{name: partial(_study, name) for name in STUDIES},
+        "compare": _compare,
+        "calibrate": _calibrate,
+        "doctor": _doctor,
+    }
     if command not in commands:
         print(f"usage: python -m perfkit {{{','.join(commands)}}} [--help]", file=sys.stderr)
         return 0 if command in ("-h", "--help") else BAD_INPUT
@@ -35,106 +48,127 @@ def _serve(arguments: list[str]) -> int:
     parser = _parser("serve", "Serve one pattern over gRPC until SIGTERM or SIGINT.")
     subject = parser.add_mutually_exclusive_group(required=True)
     subject.add_argument("--pattern", help=" or ".join(PATTERNS))
-    subject.add_argument("--arm", help=f"engine, pattern and options in one: {ENGINE}/mutex?workers=4")
-    parser.add_argument("--engine", default=ENGINE, help=f"what serves gRPC: {', '.join(ENGINES)} (%(default)s)")
+    subject.add_argument("--arm", help=f"engine, pattern and options in one: {DEFAULT_ENGINE}/mutex?workers=4")
+    parser.add_argument(
+        "--engine", default=DEFAULT_ENGINE, help=f"what serves gRPC: {', '.join(ENGINES)} (%(default)s)"
+    )
     parser.add_argument("--workers", default=10, help="threads that handle calls, if any do (%(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=_port, default=50055, help="port to listen on, 0 for a free one (%(default)s)")
     parser.add_argument("--tls-cert", default="", help="the server's certificate, PEM; with --tls-key")
     parser.add_argument("--tls-key", default="", help="its key, PEM")
     parser.add_argument("--tls-client-ca", default="", help="let in only clients with a certificate of this authority")
-    given = parser.parse_args(arguments)
-    if bool(given.tls_cert) != bool(given.tls_key) or (given.tls_client_ca and not given.tls_cert):
+    options = parser.parse_args(arguments)
+    if bool(options.tls_cert) != bool(options.tls_key) or (options.tls_client_ca and not options.tls_cert):
         parser.error("--tls-cert and --tls-key go together, and --tls-client-ca with both")
-    workers = parameters.whole("--workers", given.workers, least=1)
-    arm = parse_arm(given.arm or f"{given.engine}/{given.pattern}", workers)
+    workers = PARAMETERS["workers"].read("--workers", options.workers)
+    arm = parse_arm(options.arm or f"{options.engine}/{options.pattern}", workers)
 
-    from perfkit.serve import Tls, serve  # noqa: PLC0415 - after bad input, which needs no gRPC
+    from perfkit.subject.serve import Tls, serve  # noqa: PLC0415 - after bad input, which needs no gRPC
 
-    tls = Tls(given.tls_cert, given.tls_key, given.tls_client_ca) if given.tls_cert else None
-    serve(arm, given.host, given.port, tls)
+    tls = Tls(options.tls_cert, options.tls_key, options.tls_client_ca) if options.tls_cert else None
+    serve(arm, options.host, options.port, tls)
     return 0
 
 
-def _sweep(arguments: list[str]) -> int:
-    parser = _parser("sweep", "Execute notebooks/sweep.ipynb; each option is the parameter of the same name.")
-    _execute("sweep", parser, arguments)
+def _study(name: str, arguments: list[str]) -> int:
+    _execute(name, _notebook_parser(name), arguments)
     return 0
 
 
 def _compare(arguments: list[str]) -> int:
-    from perfkit import experiment, gate  # noqa: PLC0415 - as in _execute
+    from perfkit import gate  # noqa: PLC0415 - as in _execute
+    from perfkit.show import words  # noqa: PLC0415
+    from perfkit.studies import compare  # noqa: PLC0415
 
-    parser = _parser("compare", "Execute notebooks/compare.ipynb; each option is the parameter of the same name.")
+    parser = _notebook_parser("compare")
     parser.add_argument("--json", type=Path, help="a file for the answer as JSON")
     parser.add_argument("--fail-if", type=gate.parse, help='end with 3 if the whole interval is: "cpu_per_call>5%%"')
-    given, folder = _execute("compare", parser, arguments)
-    answer = experiment.answer(folder)
-    if given.json:
-        given.json.write_text(json.dumps(gate.as_json(answer), indent=1) + "\n")
-    print(answer.sentence)
+    options, folder = _execute("compare", parser, arguments)
+    answer = compare.answer(folder)
+    if options.json:
+        options.json.write_text(json.dumps(gate.as_json(answer), indent=1) + "\n")
+    print(words.sentence(answer))
     if not answer.is_reached:
         return NO_VERDICT
-    return GATE_FAILED if given.fail_if and gate.fails(given.fail_if, answer) else 0
+    return GATE_FAILED if options.fail_if and gate.fails(options.fail_if, answer) else 0
 
 
 def _calibrate(arguments: list[str]) -> int:
-    from perfkit import calibrate  # noqa: PLC0415 - as in _execute
+    from perfkit.show import report_studies  # noqa: PLC0415 - as in _execute
+    from perfkit.studies import calibrate, compare  # noqa: PLC0415
 
-    parser = _parser("calibrate", "Repeat whole comparisons and say what their intervals held, found and missed.")
-    parser.add_argument("--studies", type=int, default=20, help="how many comparisons (%(default)s)")
+    parser = _parser("calibrate", "Repeat whole comparisons and say what their intervals held, detected and missed.")
+    _add_parameters(parser, compare.STUDY, [name for name in compare.STUDY.parameters if name not in CALIBRATED])
+    parser.add_argument("--studies", default=20, help=f"{PARAMETERS['studies'].help} (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("data/runs/calibrate"), help="their folder (%(default)s)")
-    parser.add_argument("--a", default="threads/mutex", help="the arm that controls are made of (%(default)s)")
-    parser.add_argument("--b", default="threads/inputQ", help="the other (%(default)s)")
-    parser.add_argument("--vus", default=20, help="virtual users at each server (%(default)s)")
-    parser.add_argument("--budget-s", default=120, help="seconds of each (%(default)s)")
-    parser.add_argument("--precision-pct", default=0, help="as in compare; 0 uses the whole budget (%(default)s)")
-    parser.add_argument("--share-session", default=False, help="as in compare (%(default)s)")
-    given = vars(parser.parse_args(arguments))
+    options = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    options.setdefault("precision_pct", 0)  # the whole budget: nothing looks at the data before the end
     answers = []
-    for number, answer in enumerate(calibrate.studies(given.pop("studies"), given.pop("out"), **given), start=1):
+    for number, answer in enumerate(
+        calibrate.calibrate(options.pop("studies"), options.pop("out"), **options), start=1
+    ):
         answers.append(answer)
-        print(calibrate.line(number, answer), flush=True)
-    print(calibrate.summary(answers))
+        print(report_studies.calibration_line(number, answer), flush=True)
+    print(report_studies.calibration_summary(answers))
     return 0
 
 
+CALIBRATED = ("seed", "out", "run")
+"""Parameters of a comparison that its calibration sets itself."""
+
+
 def _doctor(arguments: list[str]) -> int:
-    from perfkit import doctor  # noqa: PLC0415 - as in _execute
+    from perfkit.rig import doctor  # noqa: PLC0415 - as in _execute
 
     parser = _parser("doctor", "Say what this machine can and can't measure, and what to do about it.")
-    parser.add_argument("--k6", default="k6", help="the k6 program, by name or path (%(default)s)")
+    parser.add_argument("--k6", default="k6", help=f"{PARAMETERS['k6'].help} (%(default)s)")
     parser.add_argument("--json", action="store_true", help="the findings as JSON")
-    given = parser.parse_args(arguments)
-    findings = doctor.examine(given.k6)
-    if given.json:
+    options = parser.parse_args(arguments)
+    findings = doctor.examine(options.k6)
+    if options.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
         print(*findings, sep="\n")
     return 0
 
 
-def _execute(kind: str, parser: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, Path]:
-    """Execute a notebook with options for its parameters; return all that was given, and the run folder."""
-    from perfkit import doctor, experiment, notebooks  # noqa: PLC0415 - `serve` starts faster without them
+def _execute(name: str, parser: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, Path]:
+    """Execute a study's notebook with options for its parameters; return all options, and the run folder."""
+    from perfkit import notebooks  # noqa: PLC0415 - `serve` starts faster without them
+    from perfkit.rig import doctor  # noqa: PLC0415
+    from perfkit.studies import campaign  # noqa: PLC0415
+    from perfkit.studies.catalogue import CATALOGUE  # noqa: PLC0415
 
-    meanings = notebooks.parameters(f"{kind}.ipynb")
-    for name, meaning in meanings.items():
-        option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, dest=name, default=None, type=_value, help=meaning.replace("%", "%%"))
-    given = parser.parse_args(arguments)
-    parameters = {name: value for name, value in vars(given).items() if name in meanings and value is not None}
+    study = CATALOGUE[name]
+    _add_parameters(parser, study, list(study.parameters))
+    options = parser.parse_args(arguments)
+    values = {name: value for name, value in vars(options).items() if name in study.parameters and value is not None}
     # Prepared here too, so that what is refused is refused in one line, before a kernel starts.
-    folder = experiment.prepare(kind, **parameters).resolve()
-    parameters |= {"run": str(folder)} if "run" in parameters else {"out": str(folder)}
-    output = folder / f"{kind}.ipynb"
-    if "run" not in parameters:
-        for finding in doctor.examine(str(parameters.get("k6", "k6"))):
+    is_stored = study.stored(study.settings(values)) is not None
+    folder = campaign.prepare(study, values).resolve()
+    if not is_stored:
+        values |= {"out": str(folder)}
+        for finding in doctor.examine(str(values.get("k6", "k6"))):
             if not finding.ok:
                 print(finding, file=sys.stderr)
-    notebooks.execute(f"{kind}.ipynb", parameters, output)
+    elif "run" in values:
+        values |= {"run": str(folder)}
+    output = folder / f"{name}.ipynb"
+    notebooks.execute(f"{name}.ipynb", values, output)
     print(f"executed notebook: {output}")
-    return given, folder
+    return options, folder
+
+
+def _notebook_parser(name: str) -> argparse.ArgumentParser:
+    return _parser(name, f"Execute notebooks/{name}.ipynb; each option is the parameter of the same name.")
+
+
+def _add_parameters(parser: argparse.ArgumentParser, study: "Study", names: Sequence[str]) -> None:
+    for name in names:
+        default = str(study.defaults[name] or "").replace("%", "%%")
+        text = study.parameters[name].help.replace("%", "%%") + (f" ({default})" if default else "")
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, default=None, type=_value, help=text)
 
 
 def _parser(command: str, description: str) -> argparse.ArgumentParser:

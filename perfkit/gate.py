@@ -5,14 +5,13 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from perfkit.comparison import SOLO_METRICS, Answer
-from perfkit.plan import HANDICAP
-from perfkit.statistics import Ratio
+from perfkit.analysis.comparison import METRICS, Answer
+from perfkit.analysis.statistics import Ratio
+from perfkit.design.plan import HANDICAP, A, B
+from perfkit.show import words
 
-METRICS = ("cpu_per_call", *SOLO_METRICS)
-
-JOINT_TOO = ("cpu_per_call", HANDICAP)
-"""What both joint and solo trials measure; the joint ones give the metric."""
+PAIRED_TOO = ("cpu_per_call", HANDICAP)
+"""What both paired and solo trials measure; the paired ones give the metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,39 +35,39 @@ def parse(text: str) -> Gate:
 
 def fails(gate: Gate, answer: Answer) -> bool:
     """Return whether the whole interval lies beyond the gate's threshold; not so for what was not measured."""
-    found = _metrics(answer).get(gate.metric)
-    if found is None or found.low is None or found.high is None:
+    result = _metrics(answer).get(gate.metric)
+    if result is None or result.low is None or result.high is None:
         return False
     threshold = 1 + gate.percent / 100
-    return found.low > threshold if gate.above else found.high < threshold
+    return result.low > threshold if gate.above else result.high < threshold
 
 
 def as_json(answer: Answer) -> dict[str, Any]:
     """Return the answer as JSON can hold it.
 
     Ratios are b's to a's; `ci95` are both ends of the 95 % interval; `mde` is the smallest difference, as a part of
-    1, that would be found 4 times out of 5. `solo` has what solo trials say of the joint trials' own questions.
+    1, that would be result 4 times out of 5. `solo` has what solo trials say of the paired trials' own questions.
     """
     return {
-        "a": answer.plan.a.name,
-        "b": answer.plan.b.name,
+        "a": answer.plan.arm(A).name,
+        "b": answer.plan.arm(B).name,
         "vus": answer.plan.vus,
         "blocks": answer.blocks,
         "seconds": round(answer.seconds, 1),
-        "metrics": {name: _as_json(found) for name, found in _metrics(answer).items()},
-        "solo": {name: _as_json(answer.solo[name]) for name in JOINT_TOO if name in answer.solo},
-        "controls": {name: {**_as_json(control.found), "ok": control.ok} for name, control in answer.controls.items()},
+        "metrics": {name: _as_json(result) for name, result in _metrics(answer).items()},
+        "solo": {name: _as_json(answer.solo[name]) for name in PAIRED_TOO if name in answer.solo},
+        "controls": {name: {**_as_json(control.result), "ok": control.ok} for name, control in answer.controls.items()},
         "verdict": answer.verdict,
-        "sentence": answer.sentence,
-        "caveats": list(answer.caveats),
+        "sentence": words.sentence(answer),
+        "caveats": words.caveats(answer),
     }
 
 
 def _metrics(answer: Answer) -> dict[str, Ratio]:
-    solo = {name: found for name, found in answer.solo.items() if name not in JOINT_TOO}
+    solo = {name: result for name, result in answer.solo.items() if name not in PAIRED_TOO}
     return ({"cpu_per_call": answer.cpu_per_call} if answer.cpu_per_call else {}) | solo
 
 
-def _as_json(found: Ratio) -> dict[str, Any]:
-    mde = None if found.detectable_pct is None else found.detectable_pct / 100
-    return {"ratio": found.ratio, "ci95": [found.low, found.high], "mde": mde, "blocks": found.blocks}
+def _as_json(result: Ratio) -> dict[str, Any]:
+    mde = None if result.detectable_pct is None else result.detectable_pct / 100
+    return {"ratio": result.ratio, "ci95": [result.low, result.high], "mde": mde, "blocks": result.blocks}

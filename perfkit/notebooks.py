@@ -1,11 +1,10 @@
-"""Notebooks as programs: their parameters, and how papermill executes them for the command line."""
+"""Notebooks as programs: what papermill put into them, and how it executes them for the command line."""
 
 import ast
 import difflib
-import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from perfkit import published, survey
 from perfkit.errors import NotebookError, PlanError
-from perfkit.experiment import compare, sweep
+from perfkit.studies.catalogue import CATALOGUE
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 
@@ -23,26 +21,12 @@ INJECTED = "# Parameters\n"
 """How papermill begins the cell that it puts behind the one tagged `parameters`."""
 
 
-def parameters(name: str) -> dict[str, str]:
-    """Return parameter → what it means, as the notebook's parameters cell has it."""
-    return {parameter: told["help"] for parameter, told in papermill.inspect_notebook(str(FOLDER / name)).items()}
-
-
-EXPERIMENTS: dict[str, Callable[..., Any]] = {
-    "sweep": sweep,
-    "compare": compare,
-    "published": published.runs,
-    "engines": survey.runs,
-}
-"""notebook → the function whose parameters are its own"""
-
-
-def check_parameters(kind: str, cells: Sequence[str]) -> None:
-    """Refuse injected parameters that the function of EXPERIMENTS does not have; `cells` are those run, IPython's `In`.
+def check_parameters(study: str, cells: Sequence[str]) -> None:
+    """Refuse injected parameters that the study of this name does not have; `cells` are those run, IPython's `In`.
 
     papermill only warns of a misspelt name and runs on with the default.
     """
-    known = list(inspect.signature(EXPERIMENTS[kind]).parameters)
+    known = list(CATALOGUE[study].parameters)
     for cell in cells:
         if cell.startswith(INJECTED):
             for statement in ast.parse(cell).body:
@@ -57,7 +41,7 @@ def _refuse_unknown(name: str, known: Sequence[str]) -> None:
         raise PlanError(f"parameter {name!r} is unknown; {meant}The parameters are: {', '.join(known)}")
 
 
-def execute(name: str, given: Mapping[str, Any], output: Path) -> None:
+def execute(name: str, values: Mapping[str, Any], output: Path) -> None:
     """Execute a notebook on this environment's kernel, its output streams shown live; a NotebookError if a cell fails.
 
     `output` gets the executed notebook in either case.
@@ -67,7 +51,7 @@ def execute(name: str, given: Mapping[str, Any], output: Path) -> None:
     os.environ.pop("JUPYTER_PATH", None)
     try:
         papermill.execute_notebook(
-            str(FOLDER / name), str(output), dict(given), kernel_name="python3", progress_bar=False,
+            str(FOLDER / name), str(output), dict(values), kernel_name="python3", progress_bar=False,
             stdout_file=sys.stdout, stderr_file=sys.stderr, config=Config(KernelManager={"transport": "ipc"}),
         )  # fmt: skip
     except PapermillExecutionError as error:

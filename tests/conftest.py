@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import perfkit
-from perfkit.arms import Arm
-from perfkit.plan import A, Load, Seat, Trial, plan_sweep
-from perfkit.results import Calls, Distribution, Served, TrialResult, Usage
+from perfkit.design.arms import Arm
+from perfkit.design.plan import A, Load, Seat, Trial, plan_sweep
+from perfkit.record.results import Calls, Distribution, Served, TrialResult, Usage
 
 ROOT = Path(__file__).parent.parent
 

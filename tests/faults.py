@@ -22,13 +22,14 @@ import psutil
 import pytest
 
 import perfkit
-from perfkit import experiment, k6, notebooks, process, runner
+from perfkit import notebooks
 from perfkit._proto import counter_pb2, counter_pb2_grpc
-from perfkit.arms import parse_arm
+from perfkit.design.arms import parse_arm
+from perfkit.design.plan import Load, plan_compare
 from perfkit.errors import PerfkitError
-from perfkit.plan import Load, plan_compare
-from perfkit.process import Place
-from perfkit.results import flags
+from perfkit.record.results import flags
+from perfkit.rig import k6, process
+from perfkit.rig.process import Place
 
 from .conftest import command_of
 from .test_foreign import SERVER as FOREIGN

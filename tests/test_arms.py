@@ -5,11 +5,11 @@ from importlib import import_module
 
 import pytest
 
-from perfkit.arms import LOOPS, PATTERNS, Arm, parse_arm
-from perfkit.counters import PATTERNS as COUNTERS
-from perfkit.counters_async import PATTERNS as ASYNC_COUNTERS
-from perfkit.engines import ENGINES
+from perfkit.design.arms import LOOPS, PATTERNS, Arm, parse_arm
 from perfkit.errors import PlanError
+from perfkit.subject.counters import PATTERNS as COUNTERS
+from perfkit.subject.counters_async import PATTERNS as ASYNC_COUNTERS
+from perfkit.subject.engines import ENGINES
 
 
 @pytest.mark.parametrize(

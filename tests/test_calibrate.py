@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from perfkit import calibrate
 from perfkit.errors import StoreError
+from perfkit.studies import calibrate
 
 from .conftest import SMALL_COMPARISON
 from .test_comparison import PLAN, answer

@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perfkit import comparison
-from perfkit.comparison import A_DEARER, B_DEARER, NO_RELEVANT, NOT_KNOWN, NOT_TRUSTED
-from perfkit.plan import plan_compare
+from perfkit.analysis import comparison
+from perfkit.analysis.comparison import A_DEARER, B_DEARER, NO_RELEVANT, NOT_KNOWN, NOT_TRUSTED
+from perfkit.design.plan import plan_compare
 
 PLAN = plan_compare()
 NO_SOLO = pd.DataFrame(columns=["block", "role", "vus", "took_s", "valid", "complete", "flags"])

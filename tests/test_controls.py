@@ -1,9 +1,9 @@
 import pandas as pd
 import pytest
 
-from perfkit import comparison
-from perfkit.comparison import NOT_TRUSTED
-from perfkit.plan import plan_compare
+from perfkit.analysis import comparison
+from perfkit.analysis.comparison import NOT_TRUSTED
+from perfkit.design.plan import plan_compare
 
 from .test_comparison import PLAN, alone, answer, joint
 

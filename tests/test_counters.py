@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfkit.counters import COUNT_MAX, PATTERNS, increment
 from perfkit.errors import CallDropped, CounterClosed, CountOverflow, NegativeValue
+from perfkit.subject.counters import COUNT_MAX, PATTERNS, increment
 
 THREADS, CALLS = 8, 500
 

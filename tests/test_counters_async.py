@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from perfkit.counters_async import PATTERNS
 from perfkit.errors import CallDropped, CounterClosed, CountOverflow, NegativeValue
+from perfkit.subject.counters_async import PATTERNS
 
 TASKS, CALLS = 8, 20
 

@@ -3,7 +3,8 @@
 import re
 
 import perfkit
-from perfkit import figures_compare, published, report, survey
+from perfkit.show import figures_compare, report
+from perfkit.studies import published
 
 from .conftest import ROOT
 

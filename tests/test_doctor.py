@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from perfkit import doctor, process
-from perfkit.doctor import Finding
+from perfkit.rig import doctor, process
+from perfkit.rig.doctor import Finding
 
 
 def run(*arguments):

@@ -7,8 +7,8 @@ import grpc
 from grpc import _server as grpcio
 
 from perfkit._proto import counter_pb2, counter_pb2_grpc
-from perfkit.engines import threads
-from perfkit.engines.workers import Submitted, Workers
+from perfkit.subject.engines import threads
+from perfkit.subject.engines.workers import Submitted, Workers
 
 from .test_engines import status_of
 

@@ -10,14 +10,14 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from perfkit.engines.contract import MESSAGE_MAX_BYTES, SERVICE
 
 from perfkit._proto import counter_pb2, counter_pb2_grpc
-from perfkit.arms import LOOPS, PATTERNS, parse_arm
-from perfkit.counters import COUNT_MAX
-from perfkit.engines import ENGINES
-from perfkit.engines.contract import MESSAGE_MAX_BYTES, SERVICE
+from perfkit.design.arms import LOOPS, PATTERNS, parse_arm
 from perfkit.errors import ServerError
-from perfkit.serve import start
+from perfkit.subject.counters import COUNT_MAX
+from perfkit.subject.engines import ENGINES
+from perfkit.subject.serve import start
 
 METHOD = "/counter.incrementCounter/increment"
 

@@ -3,7 +3,6 @@ import inspect
 import pytest
 
 import perfkit
-from perfkit import experiment
 from perfkit.errors import LoadError, PlanError, StoreError
 
 from .conftest import SMALL

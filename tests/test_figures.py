@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.container import ErrorbarContainer
 
-from perfkit import figures, report, statistics, store
+from perfkit.analysis import statistics
+from perfkit.show import figures, report
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import perfkit
-from perfkit import figures_compare, store
+from perfkit.show import figures_compare
 
 from .test_comparison import NO_SOLO, PLAN, alone, answer, comparison, joint
 

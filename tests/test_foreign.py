@@ -2,11 +2,11 @@ import sys
 
 import pytest
 
-from perfkit import foreign, k6, runner
-from perfkit.arms import parse_arm
+from perfkit.design.arms import parse_arm
+from perfkit.design.plan import plan_compare
 from perfkit.errors import ServerError
-from perfkit.plan import plan_compare
-from perfkit.process import Place
+from perfkit.rig import foreign, k6
+from perfkit.rig.process import Place
 
 SERVER = """
 import signal, sys, threading

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from perfkit import gate
-from perfkit.statistics import Ratio
+from perfkit.analysis.statistics import Ratio
 
 from .test_comparison import answer
 

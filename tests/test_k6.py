@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from perfkit import k6
+from perfkit.design.plan import Load
 from perfkit.errors import LoadError
-from perfkit.plan import Load
-from perfkit.process import Place
+from perfkit.rig import k6
+from perfkit.rig.process import Place
 
 from .conftest import ROOT
 
@@ -116,8 +116,8 @@ def test_a_load_on_nobody_is_counted_as_failures_with_a_pause():
 
 
 def test_by_hand_the_script_prints_what_it_measured():
-    from perfkit import process
-    from perfkit.arms import parse_arm
+    from perfkit.design.arms import parse_arm
+    from perfkit.rig import process
 
     arm = parse_arm("mutex", 10)
     with process.server(arm, process.Place()) as server:
@@ -130,8 +130,8 @@ def test_by_hand_the_script_prints_what_it_measured():
 
 
 def test_a_server_that_dies_under_load_is_counted_as_failures_with_a_pause():
-    from perfkit import process
-    from perfkit.arms import parse_arm
+    from perfkit.design.arms import parse_arm
+    from perfkit.rig import process
 
     arm = parse_arm("mutex", 10)
     load = Load(vus=3, warmup_s=0, duration_s=3)

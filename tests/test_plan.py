@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfkit.arms import PATTERNS, Arm
+from perfkit.design.arms import PATTERNS, Arm
+from perfkit.design.plan import STUDY_LEVELS, plan_compare, plan_from_dict, plan_sweep
 from perfkit.errors import PlanError
-from perfkit.plan import STUDY_LEVELS, plan_compare, plan_from_dict, plan_sweep
 
 
 @pytest.mark.parametrize(

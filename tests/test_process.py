@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from perfkit import process
-from perfkit.arms import parse_arm
-from perfkit.environment import usable_cpus
+from perfkit.design.arms import parse_arm
 from perfkit.errors import ServerError
-from perfkit.process import Place
+from perfkit.record.environment import usable_cpus
+from perfkit.rig import process
+from perfkit.rig.process import Place
 
 MUTEX = parse_arm("mutex", 10)
 
@@ -92,7 +92,7 @@ def test_a_child_and_what_it_started_in_its_session_die_at_the_end():
 
 def test_a_server_dies_with_its_killed_parent(descendants):
     source = (
-        "from perfkit import process; from perfkit.arms import parse_arm; import time\n"
+        "from perfkit import process; from perfkit.design.arms import parse_arm; import time\n"
         "arm = parse_arm('inputQ', 10)\n"
         "with process.server(arm, process.Place()) as server:\n"
         "    server.ready(); print('ready', flush=True); time.sleep(60)"

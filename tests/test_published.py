@@ -7,7 +7,8 @@ import papermill
 import pytest
 
 import perfkit
-from perfkit import figures_published, published, report
+from perfkit.show import figures_published, report
+from perfkit.studies import published
 
 from .conftest import ROOT
 

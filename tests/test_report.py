@@ -1,6 +1,7 @@
 import pytest
 
-from perfkit import environment, report
+from perfkit.record import environment
+from perfkit.show import report
 
 from .test_comparison import PLAN, alone, comparison, joint
 from .test_comparison import answer as compared_by
@@ -93,7 +94,6 @@ def test_arms_are_called_by_their_pattern_where_that_tells_them_apart():
 
 
 def test_the_studys_tables_have_its_rows_and_columns(measured):
-    from perfkit import store
 
     told = report.study_tables(store.load(measured))
     tables = told.split("\n\n")

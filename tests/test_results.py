@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfkit.arms import Arm
-from perfkit.plan import Load, plan_compare
-from perfkit.results import Calls, Distribution, Served, TrialResult, Usage, enough_samples, flags
-from perfkit.rows import JointRow, Row, columns, joint_rows, row
+from perfkit.design.arms import Arm
+from perfkit.design.plan import Load, plan_compare
+from perfkit.record.results import Calls, Distribution, Served, TrialResult, Usage, enough_samples, flags
+from perfkit.record.rows import JointRow, Row, columns, joint_rows, row
 
 from .conftest import solo
 

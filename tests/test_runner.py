@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from perfkit import k6, runner
-from perfkit.arms import parse_arm
-from perfkit.environment import usable_cpus
-from perfkit.plan import Load, plan_compare
-from perfkit.results import flags
-from perfkit.rows import row
+from perfkit.design.arms import parse_arm
+from perfkit.design.plan import Load, plan_compare
+from perfkit.record.environment import usable_cpus
+from perfkit.record.results import flags
+from perfkit.record.rows import row
+from perfkit.rig import k6, trial
 
 from .conftest import solo
 

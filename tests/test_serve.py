@@ -8,8 +8,8 @@ import grpc
 import pytest
 import trustme
 
-from perfkit import k6
 from perfkit._proto import counter_pb2, counter_pb2_grpc
+from perfkit.rig import k6
 
 from .conftest import ROOT
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perfkit import statistics
+from perfkit.analysis import statistics
 
 A, B = "threads/mutex?workers=10", "threads/inputQ?workers=10"
 

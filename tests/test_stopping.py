@@ -4,9 +4,9 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-from perfkit import stopping
-from perfkit.plan import plan_compare
-from perfkit.stopping import FIRST_STAGE
+from perfkit.analysis import stopping
+from perfkit.analysis.stopping import FIRST_STAGE
+from perfkit.design.plan import plan_compare
 
 PLAN = plan_compare()
 

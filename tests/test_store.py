@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from perfkit import environment, store
+from perfkit.design.plan import plan_compare, plan_sweep
 from perfkit.errors import StoreError
-from perfkit.experiment import is_finished
-from perfkit.plan import plan_compare, plan_sweep
+from perfkit.record import environment
+from perfkit.studies.campaign import is_finished
 
 
 @pytest.fixture

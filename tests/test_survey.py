@@ -9,9 +9,9 @@ import papermill
 import pytest
 
 import perfkit
-from perfkit import figures_engines, survey
-from perfkit.arms import parse_arm
+from perfkit.design.arms import parse_arm
 from perfkit.errors import PlanError, StoreError
+from perfkit.show import figures_engines
 
 from .conftest import ROOT
 

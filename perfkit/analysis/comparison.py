@@ -1,0 +1,169 @@
+"""From the trials of a comparison to its answer: the ratio, the controls, the verdict, and what limits it."""
+
+import math
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from perfkit.analysis import contrast, controls, statistics, stopping, verdict
+from perfkit.analysis.controls import Control, by_block, role_logs
+from perfkit.analysis.statistics import Ratio
+from perfkit.design.plan import HANDICAP, A, B, Plan
+from perfkit.record.validity import FLAGS
+
+CHANGED = 1.25
+"""A machine on which `a` costs this many times as much in one half of the blocks as in the other has changed."""
+
+METRICS = {
+    "cpu_per_call": "cpu_per_call_us",
+    "throughput": "throughput_rps",
+    "p50": "p50_ms",
+    "p95": "p95_ms",
+    "p99": "p99_ms",
+}
+"""name → column, of what solo trials say"""
+
+NOT_TRUSTED, A_DEARER, B_DEARER = "not trusted", "a dearer", "b dearer"
+NO_RELEVANT, NOT_KNOWN = verdict.NO_RELEVANT, verdict.NOT_KNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """How many trials have a flag, and which."""
+
+    flag: str
+    trials: int
+    of: int
+    blocks: dict[str, tuple[int, ...]]
+    """"joint", or "solo" and the role → blocks"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """All that a comparison says."""
+
+    plan: Plan
+    blocks: int
+    """paired trials that count"""
+    paired_trials: int
+    seconds: float
+    """that all trials took"""
+    cpu_per_call: Ratio | None
+    """primary: b's CPU per call in a's; None where under two paired trials count"""
+    controls: dict[str, Control]
+    """"aa" and "handicap"; empty where under two paired trials count"""
+    solo: dict[str, Ratio]
+    """what the solo trials say, by metric; those that a flag makes void are left out"""
+    verdict: str
+    flagged: tuple[Flagged, ...]
+    solo_is_void: bool
+    """whether there are solo trials that give no verdict on throughput"""
+    change: float | None
+    """a's CPU per call in the second half, in the first's, where the machine changed"""
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the instrument was trusted and the question decided."""
+        return self.verdict not in (NOT_TRUSTED, NOT_KNOWN)
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether both controls passed."""
+        return self.cpu_per_call is not None and all(control.ok for control in self.controls.values())
+
+
+def answer(plan: Plan, paired: pd.DataFrame, solo: pd.DataFrame) -> Answer:
+    """Return what the trials of a comparison say: tables of `load`, of its paired trials and of its solo ones."""
+    wide = by_block(paired)
+    trials = paired.drop_duplicates(["block", "attempt"])
+    result, checks, concluded = None, {}, NOT_TRUSTED
+    if len(wide) > 1:
+        result = stopping.primary(plan, role_logs(wide, B).tolist())
+        checks = controls.judge(plan, wide, by_block(solo))
+        concluded = _verdict(result, checks, plan.margin_pct)
+    return Answer(
+        plan=plan,
+        blocks=len(wide),
+        paired_trials=len(trials),
+        seconds=float(trials["took_s"].sum() + solo["took_s"].sum()),
+        cpu_per_call=result,
+        controls=checks,
+        solo=_solo(plan, solo),
+        verdict=concluded,
+        flagged=tuple(_flagged(trials, solo)),
+        solo_is_void=not solo.empty and plan.vus not in contrast.usable_levels(solo, "throughput_rps"),
+        change=_change(wide),
+    )
+
+
+def narrowing(plan: Plan, trials: pd.DataFrame) -> list[tuple[float, Ratio]]:
+    """Return (seconds spent on a and b, ratio of their CPU per call) after each block from the second on.
+
+    `trials` are the paired or the solo ones of a comparison; intervals are plain t intervals.
+    """
+    both = trials[trials["role"].isin((A, B))]
+    # A paired trial takes its time once for all its servers, solo trials take theirs each.
+    spent = both.drop_duplicates(["block", "started_at"]).groupby("block")["took_s"].sum().cumsum()
+    logs = role_logs(by_block(both), B)
+    return [
+        (float(spent[block]), statistics.from_logs("cpu_per_call_us", B, A, [plan.vus], logs.loc[:block].tolist()))
+        for block in logs.index[1:]
+    ]
+
+
+def names(plan: Plan) -> tuple[str, str]:
+    """Return what to call a and b: their patterns where only those differ."""
+    a, b = plan.arm(A), plan.arm(B)
+    if a == b:
+        return a.name, "the same again"
+    alike = not a.is_foreign and not b.is_foreign and replace(a, pattern=b.pattern) == b
+    return (a.pattern, b.pattern) if alike else (a.name, b.name)
+
+
+def seconds_to_go(answer: Answer) -> float:
+    """Return how long until the interval leaves 1 or fits into the margin, if estimate and spread stay as they are."""
+    assert answer.cpu_per_call is not None  # noqa: S101 - NOT_KNOWN says that there is one
+    low, high = answer.cpu_per_call.interval
+    reach, off = math.log(high / low) / 2, abs(math.log(answer.cpu_per_call.ratio))
+    enough = max(off, math.log1p(answer.plan.margin_pct / 100) - off)
+    blocks = max(1.0, answer.cpu_per_call.blocks * ((reach / enough) ** 2 - 1))
+    return blocks * answer.seconds / answer.blocks
+
+
+def _verdict(result: Ratio, checks: dict[str, Control], margin_pct: float) -> str:
+    if not all(check.ok for check in checks.values()):
+        return NOT_TRUSTED
+    concluded = verdict.judge(result, margin_pct)
+    return {verdict.DEARER: B_DEARER, verdict.CHEAPER: A_DEARER}.get(concluded, concluded)
+
+
+def _solo(plan: Plan, solo: pd.DataFrame) -> dict[str, Ratio]:
+    results: dict[str, Ratio] = {}
+    if solo.empty:
+        return results
+    for name, column, role in [*((*item, B) for item in METRICS.items()), (HANDICAP, "cpu_per_call_us", HANDICAP)]:
+        if plan.vus in contrast.usable_levels(solo, column):
+            wide = by_block(solo, column)
+            if len(role_logs(wide, role)) > 1:
+                results[name] = controls.role_ratio(wide, role, plan.vus, column)
+    return results
+
+
+def _flagged(paired: pd.DataFrame, solo: pd.DataFrame) -> list[Flagged]:
+    named = [paired.assign(role=paired["method"]), solo.assign(role="solo " + solo["role"])]
+    trials = pd.concat([table for table in named if len(table)]) if len(paired) + len(solo) else paired
+    results = []
+    for flag in FLAGS:
+        some = trials[trials["flags"].str.contains(flag.name)]
+        if len(some):
+            blocks = {str(role): tuple(sorted(set(of_role["block"]))) for role, of_role in some.groupby("role")}
+            results.append(Flagged(flag.name, len(some), len(trials), blocks))
+    return results
+
+
+def _change(wide: pd.DataFrame) -> float | None:
+    if len(wide) < 4:  # halves of two
+        return None
+    half = len(wide) // 2
+    change = float(wide[A].iloc[half:].mean() / wide[A].iloc[:half].mean())
+    return None if 1 / CHANGED <= change <= CHANGED else change

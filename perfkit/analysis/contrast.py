@@ -1,0 +1,73 @@
+"""From the tidy table to ratios: the logarithm of one seat's metric in another's, block by block, whatever the factor."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from perfkit.analysis import statistics
+from perfkit.analysis.statistics import Ratio
+from perfkit.record.validity import voiding
+
+BASELINE = "mutex"
+"""The pattern that others are compared with, where it is among the arms."""
+
+
+def baseline(table: pd.DataFrame) -> str:
+    """Return the arm that the others are compared with: the first `mutex`, or else the first by name."""
+    arms = sorted(table["arm"].unique())
+    return str(next((arm for arm in arms if f"/{BASELINE}?" in arm), arms[0]))
+
+
+def usable_levels(table: pd.DataFrame, metric: str, factor: str = "vus") -> tuple[int, ...]:
+    """Return the levels of a factor that may give a verdict in `metric`, in rising order.
+
+    A level with an invalid trial is out as a whole, and so is one with a flag that makes void this metric in any trial
+    (k6 was the limit): leaving out just those trials would choose by outcome.
+    """
+    done = table[table["complete"]]
+    out = ~done["valid"]
+    for flag in voiding(metric):
+        out |= done["flags"].str.contains(flag)
+    return tuple(sorted({int(level) for level in done[factor]} - {int(level) for level in done.loc[out, factor]}))
+
+
+def by_block(trials: pd.DataFrame, metric: str, seat: str) -> pd.DataFrame:
+    """Return a metric of the trials that count: a row a block, a column for each value of `seat` ("arm" or "role")."""
+    if trials.empty:
+        return pd.DataFrame()
+    return trials[trials["valid"]].set_index(["block", seat])[metric].unstack()
+
+
+def log_ratio(wide: pd.DataFrame, of: str, against: str) -> "pd.Series[float]":
+    """Return the logarithm of one column of `by_block` in another, by block; empty where one of them is not there."""
+    if not {of, against} <= set(wide):
+        return pd.Series(dtype=float)
+    ratio = (wide[of] / wide[against]).dropna()
+    return pd.Series(np.log(ratio.to_numpy(dtype=float)), index=ratio.index)
+
+
+def contrast(
+    table: pd.DataFrame,
+    metric: str,
+    of: str,
+    against: str,
+    levels: Sequence[int],
+    *,
+    seat: str = "arm",
+    factor: str = "vus",
+) -> Ratio:
+    """Return how many times `against`'s a metric of `of` is, over `levels` (usable ones, at least one) together."""
+    logs = pd.DataFrame(
+        {
+            level: log_ratio(by_block(table[table[factor] == level], metric, seat), of, against)
+            for level in levels
+        }
+    ).dropna()  # fmt: skip
+    return statistics.from_logs(metric, of, against, levels, np.mean([logs[level] for level in levels], axis=0), factor)
+
+
+def contrasts(table: pd.DataFrame, metric: str, of: str, against: str, factor: str = "vus") -> list[Ratio]:
+    """Return the ratio at each usable level, p-values corrected for their number."""
+    levels = usable_levels(table, metric, factor)
+    return statistics.holm([contrast(table, metric, of, against, [level], factor=factor) for level in levels])

@@ -1,0 +1,79 @@
+"""When a run ends, and the interval that is valid under that rule.
+
+Stein's two stages (1945, Annals of Mathematical Statistics 16): the spread of the first FIRST_STAGE blocks says how
+many are needed for the wanted precision; the interval then uses that first spread, whatever came later, and so holds
+its level exactly. The budget cuts this short, never before FEWEST_BLOCKS.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy import stats
+
+from perfkit.analysis import statistics
+from perfkit.analysis.statistics import CONFIDENCE, Ratio
+from perfkit.design.plan import SOLO, A, B, Plan
+from perfkit.record.results import TrialResult
+from perfkit.record.validity import is_valid
+
+FEWEST_BLOCKS = 6
+
+FIRST_STAGE = 8
+"""Blocks of the stop rule's first stage."""
+
+
+def is_over(plan: Plan, results: Sequence[TrialResult]) -> bool:
+    """Return whether the plan's stop rule ends the run after these trials of complete blocks."""
+    blocks = len({result.trial.block for result in results})
+    if plan.stop.blocks:
+        return blocks >= plan.stop.blocks
+    if blocks < FEWEST_BLOCKS:
+        return False
+    spent_s = sum(result.took_s for result in results)
+    if spent_s * (blocks + 1) / blocks > plan.stop.budget_s:
+        return True
+    valid = [one for one in results if one.trial.method != SOLO and is_valid(one)]
+    logs = [math.log(_cost(one, B) / _cost(one, A)) for one in valid]
+    return len(logs) >= FIRST_STAGE and len(logs) >= needed(plan, logs)
+
+
+def primary(plan: Plan, logs: Sequence[float]) -> Ratio:
+    """Return the ratio b to a with the interval that is valid under the stop rule."""
+    found = statistics.from_logs("cpu_per_call_us", B, A, [plan.vus], logs)
+    if not plan.stop.precision_pct or len(logs) <= FIRST_STAGE:
+        return found  # nothing looked at the data before the end
+    freedom = FIRST_STAGE - 1
+    error = float(np.std(logs[:FIRST_STAGE], ddof=1)) / math.sqrt(len(logs))
+    middle, reach = math.log(found.ratio), _quantile(freedom) * error
+    return replace(
+        found,
+        low=math.exp(middle - reach),
+        high=math.exp(middle + reach),
+        p_value=float(2 * stats.t.sf(abs(middle) / error, freedom)) if error else float(middle == 0),
+        detectable_pct=statistics.detectable_pct(error, freedom),
+    )
+
+
+def _cost(result: TrialResult, role: str) -> float:
+    (cost,) = (
+        served.cpu_per_call_us(result.trial.load)
+        for seat, served in zip(result.trial.seats, result.served, strict=True)
+        if seat.role == role
+    )
+    assert cost is not None  # noqa: S101 - a valid trial has acknowledged calls
+    return cost
+
+
+def needed(plan: Plan, logs: Sequence[float]) -> float:
+    """Return how many blocks give the wanted precision, by the spread of the first stage."""
+    if not plan.stop.precision_pct:
+        return math.inf
+    wanted = math.log1p(plan.stop.precision_pct / 100)
+    spread = float(np.std(logs[:FIRST_STAGE], ddof=1))
+    return math.ceil((_quantile(FIRST_STAGE - 1) * spread / wanted) ** 2)
+
+
+def _quantile(freedom: int) -> float:
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))

@@ -1,0 +1,27 @@
+"""What an interval lets one conclude: the one rule of the margin."""
+
+from perfkit.analysis.statistics import Ratio
+
+DEARER, CHEAPER, NO_RELEVANT, NOT_KNOWN = "dearer", "cheaper", "no relevant difference", "not known yet"
+
+
+def band(margin_pct: float) -> tuple[float, float]:
+    """Return the least and the largest ratio that are no relevant difference: as far in either direction on logarithms."""
+    margin = 1 + margin_pct / 100
+    return 1 / margin, margin
+
+
+def judge(found: Ratio, margin_pct: float) -> str:
+    """Return what a ratio of costs says, by its interval and the largest difference that does not matter.
+
+    `NO_RELEVANT`: the whole interval is within the margin (`found` may still exclude 1: then the sign is known too).
+    `DEARER`, `CHEAPER`: it excludes 1 and is not within the margin. `NOT_KNOWN`: neither, or one block gives no interval.
+    """
+    if found.low is None or found.high is None:
+        return NOT_KNOWN
+    least, largest = band(margin_pct)
+    if least <= found.low and found.high <= largest:
+        return NO_RELEVANT
+    if found.low <= 1 <= found.high:
+        return NOT_KNOWN
+    return DEARER if found.ratio > 1 else CHEAPER

@@ -1,0 +1,108 @@
+"""Arms: what can be put under test, and how it is written."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from perfkit.design.engines import COMMON_OPTIONS, DEFAULT_ENGINE, ENGINES, PATTERNS, install, installed_loops
+from perfkit.design.factors import ARM_FACTORS, FACTORS
+from perfkit.errors import PlanError
+
+FOREIGN = "exec"
+"""The engine of an arm that is a command of the user's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One thing under test; what its options mean stands in `design.factors`."""
+
+    engine: str
+    pattern: str
+    """empty where the engine is `exec`"""
+    workers: int = 0
+    burn_us: int = 0
+    command: str = ""
+    """the user's own, with {port} where the port goes; empty for perfkit's engines"""
+    batch: int = 0
+    loop: str = ""
+    hold_us: int = 0
+
+    @property
+    def name(self) -> str:
+        """How the arm is written in full: `threads/inputQ?workers=10`, `exec:./server --port {port}`."""
+        if self.is_foreign:
+            return f"{FOREIGN}:{self.command}"
+        options = (f"{name}={getattr(self, name)}" for name in OPTIONS if getattr(self, name))
+        return f"{self.engine}/{self.pattern}?{'&'.join(options)}".rstrip("?")
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is a command of the user's own."""
+        return self.engine == FOREIGN
+
+
+OPTIONS = tuple(factor.name for factor in ARM_FACTORS)
+"""Fields of an Arm that are options, in the order in which its name has them."""
+
+
+def parse_arm(text: str, workers: int) -> Arm:
+    """Return the arm written `engine/pattern?option=value&…`, `pattern`, or `exec:command with {port}`.
+
+    `workers` is for an arm that does not say. Patterns may be written in any case. An engine that is not installed is
+    refused with the command that installs it.
+    """
+    if text.strip().startswith(f"{FOREIGN}:"):
+        return _foreign(text.strip().removeprefix(f"{FOREIGN}:").strip())
+    subject, _, query = text.strip().partition("?")
+    engine, _, pattern = subject.rpartition("/")
+    engine = engine or DEFAULT_ENGINE
+    pattern = {known.lower(): known for known in PATTERNS}.get(pattern.lower(), "")
+    options = dict(part.partition("=")[::2] for part in query.split("&")) if query else {}
+    if engine not in ENGINES or not pattern or set(options) - set(OPTIONS):
+        raise PlanError(
+            f"arm {text!r} is unknown; an arm is a pattern ({' or '.join(PATTERNS)}), with an engine "
+            f"({', '.join(ENGINES)}) and options ({', '.join(OPTIONS)}) if wanted, as in {DEFAULT_ENGINE}/mutex?"
+            f"workers=4, or a command of your own, as in '{FOREIGN}:./server --port {{port}}'"
+        )
+    own = ENGINES[engine].options[pattern]
+    if strange := set(options) - {*own, *COMMON_OPTIONS}:
+        raise PlanError(
+            f"arm {text!r}: {engine}/{pattern} has no option {min(strange)!r}; it has {', '.join(own + COMMON_OPTIONS)}"
+        )
+    if not ENGINES[engine].is_installed:
+        raise PlanError(f"arm {text!r}: engine {engine} is not installed; {install(engine)}")
+    if {"batch", "workers"} <= set(options):
+        raise PlanError(f"arm {text!r}: with batch, one owner does everything, so there are no workers; leave out one")
+    values: dict[str, Any] = {
+        name: FACTORS[name].read(f"in arm {text!r}, {name}", value) for name, value in options.items()
+    }
+    if "loop" in own:
+        values.setdefault("loop", installed_loops()[0])
+    if "workers" in own and "batch" not in values:
+        values.setdefault("workers", workers)
+    return Arm(engine, pattern, **values)
+
+
+def parse_arms(arms: object, workers: int) -> tuple[Arm, ...]:
+    """Return several arms, written as a list or with commas between; none twice."""
+    names = arms.split(",") if isinstance(arms, str) else arms
+    if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
+        raise PlanError(f"arms={arms!r} names no arm; write them as in arms='mutex,inputQ'")
+    parsed = tuple(parse_arm(name, workers) for name in names)
+    if len(set(parsed)) < len(parsed):
+        raise PlanError(f"arms={arms!r} names an arm twice; name each once, and repeats=N for more blocks")
+    return parsed
+
+
+def _foreign(command: str) -> Arm:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise PlanError(f"arm '{FOREIGN}:{command}' can't be read as a command: {error}") from error
+    if not words or not any("{port}" in word for word in words):
+        raise PlanError(
+            f"arm '{FOREIGN}:{command}' does not say where the port goes; write {{port}} there, "
+            f"as in '{FOREIGN}:./server --port {{port}}'"
+        )
+    return Arm(FOREIGN, "", command=command)

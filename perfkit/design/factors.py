@@ -1,0 +1,59 @@
+"""Factors: what arms and loads can differ in. Each is a column of the tables under its own name, and can be an axis."""
+
+from dataclasses import dataclass
+
+from perfkit.design import engines, reading
+from perfkit.design.reading import Reader
+from perfkit.errors import PlanError
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One thing that arms or loads can differ in."""
+
+    name: str
+    unit: str
+    """behind a number of it, as in "20 VUs"; empty: none"""
+    definition: str
+    """of its column"""
+    read: Reader
+
+    @property
+    def axis(self) -> str:
+        """What an axis of it is labelled."""
+        return f"{self.definition} ({self.unit})" if self.unit else self.definition
+
+
+def _loop(name: str, value: object) -> str:
+    installed, loop = engines.installed_loops(), str(value)
+    if loop in installed:
+        return loop
+    if loop in engines.LOOPS:
+        raise PlanError(f"{name}={loop!r} is not installed; {engines.install(loop)}")
+    known = " or ".join(f"loop={known}" for known in engines.LOOPS)
+    raise PlanError(f"{name}={loop!r} is no event loop; write {known}")
+
+
+LOAD_FACTORS = (
+    Factor("vus", "VUs", "virtual users at each server", reading.whole(1)),
+    Factor(
+        "rate", "calls/s", "calls offered a second (open model); missing: closed model",
+        reading.optional(reading.whole(1)),
+    ),
+    Factor("connect_per_iteration", "", "whether each iteration connected and closed", reading.yes_or_no),
+    Factor("warmup_s", "s", "seconds of load before the window", reading.seconds(0.0)),
+    Factor("duration_s", "s", "seconds that the window was open", reading.seconds(0.1)),
+)  # fmt: skip
+
+ARM_FACTORS = (
+    Factor("workers", "threads", "worker threads of the server; 0: the engine has none", reading.whole(1)),
+    Factor(
+        "batch", "calls", "calls at most that the owner takes at once; 0: calls reach it by a queue of its own",
+        reading.whole(1),
+    ),
+    Factor("loop", "", "event loop of the server; empty: the engine has none", _loop),
+    Factor("hold_us", "µs", "wait inside the critical section of each call, µs", reading.whole(0)),
+    Factor("burn_us", "µs", "CPU time that each call burns on purpose, µs: a known handicap", reading.whole(0)),
+)  # fmt: skip
+
+FACTORS = {factor.name: factor for factor in (*LOAD_FACTORS, *ARM_FACTORS)}

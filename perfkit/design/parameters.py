@@ -1,0 +1,81 @@
+"""The parameters of all studies: how each is read, its bounds, and its help, for notebooks, shell, make and Python."""
+
+from dataclasses import dataclass, replace
+
+from perfkit.design import reading
+from perfkit.design.factors import FACTORS
+from perfkit.design.reading import Reader
+
+STUDY_LEVELS = (10, 100, 200, 300, 500, 1000)
+"""The published study's numbers of VUs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """Something that a user of a study can set."""
+
+    name: str
+    help: str
+    read: Reader
+
+
+def _factor(name: str, text: str) -> Parameter:
+    return Parameter(name, text, FACTORS[name].read)
+
+
+PARAMETERS = {
+    one.name: one
+    for one in (
+        _factor("vus", "virtual users at each server"),
+        _factor("rate", "calls a second to offer (open model); None: each VU calls again when it is answered"),
+        _factor("connect_per_iteration", "True: connect and close in every iteration, as the original study did"),
+        _factor("warmup_s", "seconds of load before it"),
+        _factor("duration_s", "seconds that each measured window is open"),
+        _factor("workers", "worker threads of a server whose arm does not say"),
+        Parameter(
+            "a", "an arm: engine/pattern with options as in the README, or a command of your own behind exec:",
+            reading.as_it_is,
+        ),
+        Parameter("b", "the arm that is compared with it", reading.as_it_is),
+        Parameter(
+            "arms", "what is compared, with commas between: patterns, or engine/pattern as in threads/mutex",
+            reading.as_it_is,
+        ),
+        Parameter("reference", "the arm that all others are compared with", reading.as_it_is),
+        Parameter("repeats", "blocks: the unit of replication", reading.whole(1)),
+        Parameter("budget_s", "seconds that the measurement may take", reading.seconds(1)),
+        Parameter(
+            "precision_pct", "half the width wanted of the interval, in per cent; 0: as narrow as the budget makes it",
+            reading.percent,
+        ),
+        Parameter("margin_pct", "the largest difference in per cent that does not matter", reading.percent),
+        Parameter(
+            "joint", "True: beside solo trials, both arms at once with controls at each level", reading.yes_or_no
+        ),
+        Parameter("solo", "True: solo trials in the same blocks, for throughput and latency", reading.yes_or_no),
+        Parameter(
+            "share_session", "True: all servers in one session, which makes their shares unequal: a check of the method",
+            reading.yes_or_no,
+        ),
+        Parameter("pin", "keep servers and k6 on cores of their own", reading.yes_or_no),
+        Parameter("k6", "the k6 program, by name or path", reading.text),
+        Parameter("seed", "of the order of trials", reading.whole(0)),
+        Parameter("studies", "how many comparisons", reading.whole(1)),
+        Parameter("measure", "True: measure afresh; False: draw the stored runs", reading.yes_or_no),
+        Parameter("out", 'the run folder; "": a new one in data/runs, or the unfinished one of the same plan',
+                  reading.text),
+        Parameter("run", "the folder of a stored run: draw it, measure nothing", reading.text),
+    )
+}  # fmt: skip
+"""name → what it is where a study does not say otherwise"""
+
+LEVELS = Parameter(
+    "vus",
+    'a number: the study\'s levels 10, 100, 200, 300, 500, 1000 up to and including it; a list or "10,50": just those',
+    reading.levels(reading.whole(1, example="vus=500, or '10,50' for just those levels"), STUDY_LEVELS),
+)
+
+
+def explained(**texts: str) -> dict[str, Parameter]:
+    """Return parameters whose help differs in one study."""
+    return {name: replace(PARAMETERS[name], help=text) for name, text in texts.items()}

@@ -1,0 +1,206 @@
+"""What to run: cells of arms under loads, taken once in every block, in seeded random order, until the stop rule ends it."""
+
+import random
+import resource
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
+
+from perfkit.design.arms import Arm, parse_arm
+from perfkit.design.factors import LOAD_FACTORS
+from perfkit.errors import PlanError
+
+T = TypeVar("T")
+
+SCHEMA_VERSION = 2
+"""Of plan.json; a change is an entry in CHANGELOG.md. `design.stored` reads older ones."""
+
+K6_SHORTEST_S = 1.0
+"""k6 takes no shorter scenario than this."""
+
+FILES_BESIDE_CONNECTIONS = 200
+"""Files that k6 or a server holds open beside one for each connection, generously."""
+
+HANDICAP_US = 10
+"""CPU time that the handicap control burns in each call, in µs."""
+
+SOLO, JOINT = "solo", "joint"
+"""Methods of a trial: one server alone; or several at once on one core, under one k6."""
+
+A, AA, HANDICAP, B, YARDSTICK = "a", "aa", "handicap", "b", "yardstick"
+"""Roles: an arm; the same again (A/A control); the same with a known burn; the other arm; and, where `a` is a foreign
+command that can't be told to burn, perfkit's own arm that the handicap is compared with instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is asked of a server, and how long it is watched; the fields are factors (`design.factors`)."""
+
+    vus: int
+    warmup_s: float
+    duration_s: float
+    rate: int | None = None
+    connect_per_iteration: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """An arm in its role in a trial."""
+
+    role: str
+    arm: Arm
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One combination of what is measured: who takes part, under which load, by which method."""
+
+    method: str
+    seats: tuple[Seat, ...]
+    load: Load
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A cell in a block: one measured window."""
+
+    block: int
+    method: str
+    seats: tuple[Seat, ...]
+    """in the order in which servers and scenarios are started"""
+    load: Load
+
+    @property
+    def name(self) -> str:
+        """What is under test, for people and file names."""
+        return self.seats[0].arm.name if self.method == SOLO else self.method
+
+
+@dataclass(frozen=True, slots=True)
+class StopRule:
+    """When a run ends: after `blocks`, or where that is 0, when the ratio is narrow enough or the budget is spent."""
+
+    blocks: int = 0
+    budget_s: float = 0.0
+    precision_pct: float = 0.0
+    """half the width wanted of the primary interval; 0: as narrow as the budget makes it"""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Blocks of trials: each block takes every cell once."""
+
+    study: str
+    """whose question it is, and which notebook draws it"""
+    cells: tuple[Cell, ...]
+    stop: StopRule
+    margin_pct: float
+    """the largest difference that does not matter; 0: any does"""
+    share_session: bool
+    """put all servers into one session, so that their shares of the core come out unequal: a check of the method"""
+    pin: bool
+    seed: int
+
+    def block(self, number: int) -> tuple[Trial, ...]:
+        """Return the trials of block `number` in their order: loads shuffled, then the cells of each load, then seats.
+
+        The cells of one load stay neighbours in time, so that a drift of the machine meets them alike.
+        """
+        order = random.Random(f"{self.seed}/{number}")  # noqa: S311 - an order, not a secret
+        loads = _shuffled(tuple(dict.fromkeys(cell.load for cell in self.cells)), order)
+        return tuple(
+            Trial(number, cell.method, _shuffled(cell.seats, order), load)
+            for load in loads
+            for cell in _shuffled([cell for cell in self.cells if cell.load == load], order)
+        )
+
+    def arm(self, role: str) -> Arm:
+        """Return the first arm in a role."""
+        return next(seat.arm for cell in self.cells for seat in cell.seats if seat.role == role)
+
+    def loads(self, method: str) -> tuple[Load, ...]:
+        """Return the loads of the trials by one method; empty where there are no such trials."""
+        return tuple(dict.fromkeys(cell.load for cell in self.cells if cell.method == method))
+
+    @property
+    def paired(self) -> str:
+        """The method of the trials in which several servers take part; JOINT where there are none."""
+        return next((cell.method for cell in self.cells if cell.method != SOLO), JOINT)
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """All arms but the controls, in the order in which they were named."""
+        seats = [seat for cell in self.cells for seat in cell.seats if seat.role in (A, B)]
+        return tuple(dict.fromkeys(seat.arm for seat in seats))
+
+    @property
+    def vus(self) -> int:
+        """The virtual users at each server, of a plan that has one number of them."""
+        (vus,) = {cell.load.vus for cell in self.cells}
+        return vus
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON can hold it."""
+        return {"schema": SCHEMA_VERSION, **asdict(self)}
+
+    def difference(self, other: "Plan") -> str:
+        """Return the first thing in which `other` is another plan, as "name value there, value"; empty: the same."""
+        mine, others = self._summary(), other._summary()
+        for name, value in mine.items():
+            if others[name] != value:
+                return f"{name} {others[name]} there, {value}"
+        return "" if self == other else "its cells there, others"
+
+    def _summary(self) -> dict[str, str]:
+        values = {
+            "arms": [arm.name for arm in self.arms],
+            "methods": sorted({cell.method for cell in self.cells}),
+            **{
+                one.name: list(dict.fromkeys(getattr(cell.load, one.name) for cell in self.cells))
+                for one in LOAD_FACTORS
+            },
+            **{name: [value] for name, value in asdict(self.stop).items()},
+            **{name: [getattr(self, name)] for name in ("margin_pct", "share_session", "pin", "seed")},
+        }
+        return {name: ",".join(map(str, several)) for name, several in values.items()}
+
+
+def solo_cells(arms: Sequence[Arm], load: Load) -> list[Cell]:
+    """Return a cell for each arm alone."""
+    return [Cell(SOLO, (Seat(A, arm),), load) for arm in arms]
+
+
+def seats(a: Arm, b: Arm) -> tuple[Seat, ...]:
+    """Return who takes part in a comparison's trial: `a`, its controls, and `b`."""
+    controls: tuple[Seat, ...]
+    if a.is_foreign:
+        yardstick = parse_arm("threads/mutex", workers=10)
+        controls = (Seat(YARDSTICK, yardstick), Seat(HANDICAP, replace(yardstick, burn_us=HANDICAP_US)))
+    else:
+        controls = (Seat(HANDICAP, replace(a, burn_us=a.burn_us + HANDICAP_US)),)
+    return (Seat(A, a), Seat(AA, a), *controls, Seat(B, b))
+
+
+def refuse_impossible(plan: Plan) -> Plan:
+    """Return the plan; a PlanError where k6 or this machine can't do what it asks for."""
+    for cell in plan.cells:
+        load, servers = cell.load, len(cell.seats)
+        if load.warmup_s + load.duration_s < K6_SHORTEST_S:
+            raise PlanError(
+                f"warmup_s={load.warmup_s:g} and duration_s={load.duration_s:g} are "
+                f"{load.warmup_s + load.duration_s:g} s together, and k6 takes no load shorter than "
+                f"{K6_SHORTEST_S:g} s; make one of them longer"
+            )
+        _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if most_files != resource.RLIM_INFINITY and load.vus * servers + FILES_BESIDE_CONNECTIONS > most_files:
+            fit = (most_files - FILES_BESIDE_CONNECTIONS) // servers
+            each = f" at each of {servers} servers" if servers > 1 else ""
+            raise PlanError(
+                f"vus={load.vus}{each}: each VU is an open connection, and this machine's hard limit is {most_files} "
+                f"open files; raise it (ulimit -Hn)" + (f" or stay at {fit} VUs" if fit > 0 else "")
+            )
+    return plan
+
+
+def _shuffled(things: Sequence[T], order: random.Random) -> tuple[T, ...]:
+    return tuple(order.sample(things, len(things)))

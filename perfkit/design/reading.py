@@ -1,0 +1,107 @@
+"""Values as they come, from a notebook, papermill or a shell: read as the kind they must be, or refused by name."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from perfkit.errors import PlanError
+
+Reader = Callable[[str, object], Any]
+"""(name, value as it came) → what was meant; a PlanError names the value and what to write instead"""
+
+
+def whole(least: int, example: str = "") -> Reader:
+    """Return what reads whole numbers from `least` on."""
+
+    def read(name: str, value: object) -> int:
+        number = _number(value)
+        if number is None or not number.is_integer() or number < least:
+            hint = example or f"e.g. {_short(name)}={max(least, 10)}"
+            raise PlanError(f"{name}={value!r} is no whole number from {least}; {hint}")
+        return int(number)
+
+    return read
+
+
+def seconds(least: float) -> Reader:
+    """Return what reads numbers of seconds from `least` on."""
+
+    def read(name: str, value: object) -> float:
+        number = _number(value)
+        if number is None or number < least:
+            raise PlanError(f"{name}={value!r} is no number of seconds from {least:g}; e.g. {_short(name)}=5")
+        return number
+
+    return read
+
+
+def percent(name: str, value: object) -> float:
+    """Read a part of a hundred from 0 to under 100."""
+    number = _number(value)
+    if number is None or not 0 <= number < 100:
+        raise PlanError(f"{name}={value!r} is no number of per cent from 0 to under 100; e.g. {_short(name)}=3")
+    return number
+
+
+def optional(reader: Reader) -> Reader:
+    """Return what reads the same, or that there is none."""
+
+    def read(name: str, value: object) -> Any:
+        return None if value in (None, "", "None") else reader(name, value)
+
+    return read
+
+
+def yes_or_no(name: str, value: object) -> bool:
+    """Read True or False, in either case, or 1 or 0."""
+    words = {"true": True, "false": False, "1": True, "0": False}
+    if str(value).lower() not in words:
+        raise PlanError(f"{name}={value!r} is neither True nor False; say {name}=True or {name}=False")
+    return words[str(value).lower()]
+
+
+def text(_name: str, value: object) -> str:
+    """Read any text; the path of a folder, say."""
+    return str(value)
+
+
+def as_it_is(_name: str, value: object) -> object:
+    """Leave the reading to `design.arms`, which needs the number of workers for it."""
+    return value
+
+
+def levels(one: Reader, ladder: Sequence[int]) -> Reader:
+    """Return what reads levels of a factor: a list, or text with commas, means just those.
+
+    A single number is a ceiling: the levels of `ladder` up to it, and itself.
+    """
+
+    def read(name: str, value: object) -> tuple[int, ...]:
+        if isinstance(value, str) and "," in value:
+            value = [part for part in value.split(",") if part.strip()]
+        if not isinstance(value, list | tuple):
+            highest = one(name, value)
+            return (*(level for level in ladder if level < highest), highest)
+        found = tuple(one(name, level) for level in value)
+        if not found:
+            raise PlanError(f"{name}=[] names no level; give at least one, as in {name}=[10, 50]")
+        if len(set(found)) < len(found):
+            raise PlanError(f"{name}={list(found)} names a level twice; name each once, and repeats=N for more blocks")
+        return tuple(sorted(found))
+
+    return read
+
+
+def _short(name: str) -> str:
+    """Return the parameter's own name, of one that is `in arm …, workers`."""
+    return name.rpartition(" ")[2]
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

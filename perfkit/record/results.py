@@ -1,0 +1,146 @@
+"""What came back: every number of a trial, with its definition and unit."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from perfkit.design import stored
+from perfkit.design.plan import Load, Trial
+
+SAMPLES_FOR_TAIL = 6.62
+"""A percentile p is given from SAMPLES_FOR_TAIL / (1 - p/100) samples on: p99 from 662, p99.9 from 6,620.
+
+662 is the floor of MLPerf LoadGen's early stopping for p99 (Reddi et al. 2020, arXiv 1911.02549); the same tail
+count is asked of every other percentile.
+"""
+
+
+def enough_samples(percentile: float, count: int) -> bool:
+    """Return whether `count` samples carry this percentile; the largest value (100) they always do."""
+    return percentile == 100 or count * (100 - percentile) >= 100 * SAMPLES_FOR_TAIL - 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Durations of the calls, or iterations, that started in the measured window, in ms."""
+
+    count: int
+    avg_ms: float | None
+    min_ms: float | None
+    max_ms: float | None
+    percentiles_ms: dict[str, float]
+    """percentile as text ("99.9") → ms, in rising order; only those with enough samples"""
+
+    def at(self, percentile: str) -> float | None:
+        """Return a percentile in ms; None where there were too few samples for it."""
+        return self.percentiles_ms.get(percentile)
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What k6 counted for one server. A call counts where it starts; the window's counts come first."""
+
+    acknowledged: int
+    failed_by_status: dict[str, int]
+    """gRPC status code, or "connect" → calls, whole trial with warm-up; "4" are the client's time-outs"""
+    acknowledged_total: int
+    sent: int
+    sent_total: int
+    dropped_total: int
+    late_connections: int
+    """connections made inside the window although each VU should have had its own before"""
+    data_sent_bytes: int
+    data_received_bytes: int
+    latency: Distribution
+    """of calls with status 0"""
+    iteration: Distribution
+
+    @property
+    def failed_total(self) -> int:
+        """Calls, and attempts to connect, that ended otherwise than with status 0."""
+        return sum(self.failed_by_status.values())
+
+    @property
+    def cut_off_total(self) -> int:
+        """Calls that were sent and never ended, either way, before k6 did."""
+        return self.sent_total - self.acknowledged_total - self.failed_total + self.failed_by_status.get("connect", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process used, read from outside at both ends of the window."""
+
+    cpu_s: float
+    window_s: float
+    """between the two readings; a little more or less than the window itself"""
+    cpus: tuple[int, ...]
+    """the cores that it was pinned to; empty: none in particular"""
+    peak_rss_bytes: int
+
+    @property
+    def cores(self) -> float:
+        """CPU seconds a second."""
+        return self.cpu_s / self.window_s
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What one server did in a trial."""
+
+    calls: Calls
+    final_count: int
+    """of the server's counter, after the last call"""
+    usage: Usage
+
+    def cpu_per_call_us(self, load: Load) -> float | None:
+        """Return the CPU time per acknowledged call of the window, in µs; None where none was acknowledged."""
+        # The clocks are read a little beside the window's ends, so rates are divided, not sums.
+        calls = self.calls.acknowledged
+        return self.usage.cores / (calls / load.duration_s) * 1e6 if calls else None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResult:
+    """One finished trial."""
+
+    trial: Trial
+    attempt: int
+    """how often this block had been begun before: an unfinished block is done anew"""
+    started_at: str
+    """UTC, ISO 8601"""
+    took_s: float
+    """from before the first server was started to after the last had ended"""
+    served: tuple[Served, ...]
+    """in the order of the trial's seats"""
+    k6: Usage
+    k6_cores_available: int
+
+    @property
+    def k6_busy(self) -> float:
+        """The part of its cores that k6 used."""
+        return self.k6.cores / self.k6_cores_available
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "TrialResult":
+        """Return the result that `to_dict` made this of."""
+        return cls(
+            **{
+                **data,
+                "trial": stored.trial(data["trial"]),
+                "served": tuple(_served(one) for one in data["served"]),
+                "k6": _usage(data["k6"]),
+            }
+        )
+
+
+def _served(data: dict[str, Any]) -> Served:
+    calls = data["calls"]
+    durations = {name: Distribution(**calls[name]) for name in ("latency", "iteration")}
+    return Served(Calls(**{**calls, **durations}), data["final_count"], _usage(data["usage"]))
+
+
+def _usage(data: dict[str, Any]) -> Usage:
+    return Usage(**{**data, "cpus": tuple(data["cpus"])})

@@ -1,0 +1,140 @@
+"""Results as rows: one a server in a trial, what each column is, with its unit."""
+
+from typing import Any
+
+from perfkit.design.factors import ARM_FACTORS, LOAD_FACTORS
+from perfkit.design.plan import SOLO
+from perfkit.record.results import Distribution, Served, TrialResult
+from perfkit.record.validity import INVALIDATING, flags
+
+PERCENTILES = {"p50": "50", "p90": "90", "p95": "95", "p99": "99", "p999": "99.9"}
+"""as in a column's name → as results have it"""
+
+
+def _durations(prefix: str, percentile: str, what: str) -> dict[str, str]:
+    found = {f"{prefix}avg_ms": f"mean {what}, ms", f"{prefix}min_ms": "shortest, ms"}
+    for name, value in PERCENTILES.items():
+        least = {"99": "; missing under 662", "99.9": "; missing under 6,620"}.get(value, "")
+        found[f"{percentile}{name}_ms"] = f"{value}th percentile, ms{least}"
+    return {**found, f"{prefix}max_ms": "longest, ms"}
+
+
+COLUMNS = {
+    "block": "block, from 0; the unit of replication",
+    "method": "solo: one server at a time; joint: all at once on one core",
+    "role": "a, aa (a again), handicap (a with a known burn), b, or yardstick; in solo trials of a sweep always a",
+    "position": "place in the order in which the trial's servers were started, from 0",
+    "arm": "engine/pattern with its options, or exec:command",
+    "engine": "what serves gRPC",
+    "pattern": "mutex or inputQ",
+    **{factor.name: factor.definition for factor in (*ARM_FACTORS, *LOAD_FACTORS)},
+    "started_at": "UTC, ISO 8601",
+    "took_s": "seconds from before the first server was started to after the last had ended",
+    "attempt": "how often this block had been begun before",
+    "complete": "whether the block was finished in this attempt; the others were done anew",
+    "valid": "whether the trial counts: complete, not paused, and nothing failed, cut off or lost at any server",
+    "flags": "what makes the trial say less, with '; ' between; empty: nothing",
+    "acknowledged": "calls that started in the window and were answered OK",
+    "failed_total": "calls, and attempts to connect, not answered OK; whole trial",
+    "failed_by_status": "those by gRPC status, as 'status:calls', with '; ' between",
+    "timed_out_total": "of those, calls that ran into the client's time limit (status 4)",
+    "cut_off_total": "calls sent that never ended before k6 did; whole trial",
+    "dropped_total": "iterations that no VU was free for (open model only); whole trial",
+    "throughput_rps": "acknowledged calls per second of the window",
+    **_durations("latency_", "", "latency of acknowledged calls (solo trials only, as all latency)"),
+    "percentiles_ms": "latency distribution: percentile as text -> ms, those with enough calls",
+    "iterations": "iterations that started in the window and ended",
+    **_durations("iteration_", "iteration_", "duration of an iteration, with connecting where it did"),
+    "data_sent_bytes": "bytes that k6 sent in the window, HTTP/2 framing included",
+    "data_received_bytes": "bytes that k6 received in the window",
+    "server_cpu_s": "CPU seconds of the server in the window",
+    "server_cores": "CPU seconds a second of the server",
+    "share": "the part of all servers' CPU time that this one got; solo: 1",
+    "cpu_per_call_us": "CPU time of the server per acknowledged call, µs",
+    "server_peak_rss_mb": "largest resident memory of the server, MB (10^6 bytes)",
+    "k6_cores": "CPU seconds a second of k6",
+    "k6_busy": "the part of its cores that k6 used",
+    "k6_peak_rss_mb": "largest resident memory of k6, MB",
+    "in_flight": "calls in flight by Little's law: throughput times mean latency",
+    "final_count": "the server's count after the last call, warm-up included",
+    "server_cpus": "cores that the server was pinned to; empty: none",
+    "k6_cpus": "cores that k6 was pinned to; empty: none",
+}  # fmt: skip
+"""column → definition with unit, in the order of the table"""
+
+
+def columns() -> dict[str, str]:
+    """Return column → definition with unit, of the table that `perfkit.load` returns."""
+    return dict(COLUMNS)
+
+
+def rows(result: TrialResult, *, complete: bool) -> list[dict[str, Any]]:
+    """Return a trial as one row a server; `complete` says whether its block was finished in the same attempt."""
+    return [_row(result, position, complete=complete) for position in range(len(result.served))]
+
+
+def _row(result: TrialResult, position: int, *, complete: bool) -> dict[str, Any]:
+    trial, served, names = result.trial, result.served[position], flags(result)
+    seat, load, calls, usage = trial.seats[position], trial.load, served.calls, served.usage
+    throughput_rps = calls.acknowledged / load.duration_s
+    values = {
+        "block": trial.block,
+        "method": trial.method,
+        "role": seat.role,
+        "position": position,
+        "arm": seat.arm.name,
+        "engine": seat.arm.engine,
+        "pattern": seat.arm.pattern,
+        **{factor.name: getattr(seat.arm, factor.name) for factor in ARM_FACTORS},
+        **{factor.name: getattr(load, factor.name) for factor in LOAD_FACTORS},
+        "started_at": result.started_at,
+        "took_s": result.took_s,
+        "attempt": result.attempt,
+        "complete": complete,
+        "valid": complete and INVALIDATING.isdisjoint(names),
+        "flags": "; ".join(names),
+        "acknowledged": calls.acknowledged,
+        "failed_total": calls.failed_total,
+        "failed_by_status": "; ".join(f"{status}:{count}" for status, count in calls.failed_by_status.items()),
+        "timed_out_total": calls.failed_by_status.get("4", 0),
+        "cut_off_total": calls.cut_off_total,
+        "dropped_total": calls.dropped_total,
+        "throughput_rps": throughput_rps,
+        "iterations": calls.iteration.count,
+        "data_sent_bytes": calls.data_sent_bytes,
+        "data_received_bytes": calls.data_received_bytes,
+        "server_cpu_s": usage.cpu_s,
+        "server_cores": usage.cores,
+        "share": usage.cpu_s / sum(one.usage.cpu_s for one in result.served),
+        "cpu_per_call_us": served.cpu_per_call_us(load),
+        "server_peak_rss_mb": usage.peak_rss_bytes / 1e6,
+        "k6_cores": result.k6.cores,
+        "k6_busy": result.k6_busy,
+        "k6_peak_rss_mb": result.k6.peak_rss_bytes / 1e6,
+        "final_count": served.final_count,
+        "server_cpus": ",".join(map(str, usage.cpus)),
+        "k6_cpus": ",".join(map(str, result.k6.cpus)),
+        **_latency(served, throughput_rps, is_solo=trial.method == SOLO),
+    }
+    return {name: values[name] for name in COLUMNS}
+
+
+def _latency(served: Served, throughput_rps: float, *, is_solo: bool) -> dict[str, Any]:
+    """What a server that shares its core would tell are its neighbours' turns: so only a solo trial has latency."""
+    nothing = Distribution(0, None, None, None, {})
+    latency, iteration = (served.calls.latency, served.calls.iteration) if is_solo else (nothing, nothing)
+    return {
+        **_statistics(latency, "latency_", ""),
+        **_statistics(iteration, "iteration_", "iteration_"),
+        "percentiles_ms": latency.percentiles_ms,
+        "in_flight": None if latency.avg_ms is None else throughput_rps * latency.avg_ms / 1e3,
+    }
+
+
+def _statistics(of: Distribution, prefix: str, percentile: str) -> dict[str, float | None]:
+    return {
+        f"{prefix}avg_ms": of.avg_ms,
+        f"{prefix}min_ms": of.min_ms,
+        **{f"{percentile}{name}_ms": of.at(value) for name, value in PERCENTILES.items()},
+        f"{prefix}max_ms": of.max_ms,
+    }

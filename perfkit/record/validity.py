@@ -1,0 +1,123 @@
+"""What makes a trial say less than it seems to: each flag once, with its test, its words, and what it makes void."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from perfkit.design.plan import JOINT
+from perfkit.record.results import Served, TrialResult
+
+GENERATOR_LIMIT = 0.9
+"""k6 using more than this part of its cores is the one that is measured, not the server."""
+
+EQUAL_SHARES = 0.05
+"""How much more CPU time one server of a joint trial may have got than another."""
+
+SATURATED = 0.9
+"""Cores that the servers of a joint trial use together, of the one they share, from which on they are saturated."""
+
+PUNCTUAL = 0.05
+"""How far, as a part of the window, its clock readings may lie apart from its length."""
+
+EVERYTHING = "everything"
+LATENCY = ("p50_ms", "p95_ms", "p99_ms")
+SERVED = ("throughput_rps", *LATENCY)
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One thing that limits a trial."""
+
+    name: str
+    holds: Callable[[TrialResult], bool]
+    sentence: str
+    """how a caveat begins; it goes on "in 3 of 40 trials (which)" """
+    voids: tuple[str, ...] = ()
+    """metrics that say nothing of the server then, or EVERYTHING; empty: it limits what they mean"""
+
+
+def _count_is_wrong(one: Served) -> bool:
+    calls = one.calls
+    uncertain = calls.cut_off_total + calls.failed_total - calls.failed_by_status.get("connect", 0)
+    return not calls.acknowledged_total <= one.final_count <= calls.acknowledged_total + uncertain
+
+
+def _shares_are_unequal(result: TrialResult) -> bool:
+    used = [one.usage.cpu_s for one in result.served]
+    return result.trial.method == JOINT and max(used) > (1 + EQUAL_SHARES) * min(used)
+
+
+FLAGS = (
+    Flag(
+        "lost update",
+        lambda result: any(_count_is_wrong(one) for one in result.served),
+        "A final count contradicted what was acknowledged, so nothing counts,",
+        (EVERYTHING,),
+    ),
+    Flag(
+        "failures",
+        lambda result: any(one.calls.failed_total > 0 or one.calls.acknowledged == 0 for one in result.served),
+        "Calls failed, so nothing counts,",
+        (EVERYTHING,),
+    ),
+    Flag(
+        "cut off",
+        lambda result: any(one.calls.cut_off_total > 0 for one in result.served),
+        "Calls never ended, so nothing counts,",
+        (EVERYTHING,),
+    ),
+    Flag(
+        "paused",
+        lambda result: (
+            abs(result.k6.window_s - result.trial.load.duration_s) > PUNCTUAL * result.trial.load.duration_s
+        ),
+        "The run stood still inside the window, or the clock was set, so nothing counts,",
+        (EVERYTHING,),
+    ),
+    Flag(
+        "generator limited",
+        lambda result: result.k6_busy > GENERATOR_LIMIT,
+        f"k6 used more than {GENERATOR_LIMIT * 100:g} % of its cores, so throughput and latency are k6's and give no "
+        "verdict,",
+        SERVED,
+    ),
+    Flag(
+        "dropped iterations",
+        lambda result: any(one.calls.dropped_total > 0 for one in result.served),
+        "k6 had no free VU for some of the offered calls, so latency is of fewer calls,",
+    ),
+    Flag(
+        "warm-up too short",
+        lambda result: (
+            any(one.calls.late_connections > 0 for one in result.served)
+            and not result.trial.load.connect_per_iteration
+        ),
+        "Connections were still being made inside the window",
+    ),
+    Flag("unequal shares", _shares_are_unequal, "The servers' shares of their core were unequal"),
+    Flag(
+        "unsaturated",
+        lambda result: (
+            result.trial.method == JOINT and sum(one.usage.cores for one in result.served) < SATURATED
+        ),
+        "The servers left their core idle at times, so that CPU per call is no inverse of capacity,",
+    ),
+)  # fmt: skip
+"""Worst first."""
+
+INVALIDATING = frozenset(flag.name for flag in FLAGS if EVERYTHING in flag.voids)
+"""Flags with which nothing of a trial counts."""
+
+
+def flags(result: TrialResult) -> tuple[str, ...]:
+    """Return the names of the flags that hold of a trial, worst first."""
+    return tuple(flag.name for flag in FLAGS if flag.holds(result))
+
+
+def is_valid(result: TrialResult) -> bool:
+    """Return whether anything of a trial counts."""
+    return INVALIDATING.isdisjoint(flags(result))
+
+
+def voiding(metric: str) -> tuple[str, ...]:
+    """Return the flags of trials that count which make void this metric (a column's name)."""
+    return tuple(flag.name for flag in FLAGS if metric in flag.voids)

@@ -1,0 +1,120 @@
+"""What this machine is: its cores, its software, and what tells whether two halves of a run measured the same."""
+
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from perfkit.design.arms import Arm
+from perfkit.record.environment import Environment
+
+PACKAGES = ("grpcio", "protobuf", "pygrpc-native", "uvloop", "perfkit")
+"""Those whose code runs in a server while it is measured; the optional ones are recorded where installed."""
+
+ROOT = Path(__file__).parent.parent.parent
+
+MEASURING = ("perfkit/errors.py", "perfkit/design", "perfkit/subject", "perfkit/rig", "k6", "proto")
+"""What runs while a trial is measured, in servers, in k6 and around them."""
+
+
+def collect(k6_version: str, arms: Sequence[Arm] = ()) -> Environment:
+    """Look at this machine, this interpreter, and the code that is to be measured."""
+    return Environment(
+        machine=platform.node(),
+        cpu_model=_cpu_model(),
+        cores=len(usable_cpus()),
+        kernel=f"{platform.system()} {platform.release()}",
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        gil=getattr(sys, "_is_gil_enabled", lambda: True)(),
+        packages={name: installed for name in PACKAGES if (installed := _version(name))},
+        k6=k6_version,
+        load_1m=os.getloadavg()[0],
+        autogroup=_autogroup(),
+        git_commit=_git_commit(),
+        code=code_digest(),
+        programs={arm.command: _program_digest(arm.command) for arm in arms if arm.is_foreign},
+    )
+
+
+def code_digest(root: Path = ROOT) -> str:
+    """Return a digest of the files of MEASURING, by name and content."""
+    paths = [
+        path for name in MEASURING for path in ((root / name).rglob("*") if (root / name).is_dir() else [root / name])
+    ]
+    return _digest(root, (path for path in sorted(paths) if path.suffix in (".py", ".js", ".proto")))
+
+
+def _program_digest(command: str) -> str:
+    """Return a digest of those words of a command that are programs or files; what these load by themselves is not in it."""
+    words = shlex.split(command)
+    found = [shutil.which(words[0]), *words[1:]]
+    return _digest(None, (Path(word) for word in found if word and Path(word).is_file()))
+
+
+def _digest(root: Path | None, paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        name = path.relative_to(root) if root else path.name
+        digest.update(f"{name}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def usable_cpus() -> tuple[int, ...]:
+    """Return the cores that this process may run on."""
+    if sys.platform == "linux":
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
+def siblings(cpu: int) -> tuple[int, ...]:
+    """Return the hardware threads that share a physical core with `cpu`, itself included."""
+    try:
+        text = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text()
+    except OSError:
+        return (cpu,)
+    found: list[int] = []
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return tuple(found)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _autogroup() -> bool | None:
+    try:
+        return Path("/proc/sys/kernel/sched_autogroup_enabled").read_text().strip() == "1"
+    except OSError:
+        return None
+
+
+def _git_commit() -> str:
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
+            cwd=ROOT, capture_output=True, text=True, check=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return described.stdout.strip()

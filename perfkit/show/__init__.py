@@ -1,0 +1,28 @@
+"""What a person sees: figures, sentences, tables. Everything is computed from what is stored, never from live objects."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from perfkit.errors import PlanError
+
+if TYPE_CHECKING:
+    from IPython.display import Image
+
+
+def draw(name: str, folder: str | Path) -> "Image":
+    """Draw a figure of a run (or of a study's folder of runs), write it there as PNG and SVG, and return it.
+
+    The names are those of the files in `figures/`; an unknown one is refused with a PlanError that lists them.
+    """
+    from perfkit.show import figures, figures_compare, figures_engines, figures_published, kit  # noqa: PLC0415 - heavy
+
+    known: dict[str, Any] = {
+        name: (function, module.inputs)
+        for module in (figures, figures_compare, figures_engines, figures_published)
+        for name, function in module.ALL.items()
+    }
+    known |= {name: (function, figures_compare.sweep_inputs) for name, function in figures_compare.OF_A_SWEEP.items()}
+    if name not in known:
+        raise PlanError(f"figure {name!r} is unknown; the figures are: {', '.join(known)}")
+    function, inputs = known[name]
+    return kit.keep(function(*inputs(Path(folder))), folder, name)

@@ -1,0 +1,240 @@
+"""What all figures are made of: blank figures, axes of a factor, one colour and marker a pattern, error bars, files."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from textwrap import fill
+
+import matplotlib as mpl
+import pandas as pd
+from IPython.display import Image
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, FigureBase
+from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullFormatter, NullLocator, StrMethodFormatter
+
+from perfkit.analysis import statistics
+from perfkit.analysis.statistics import Interval, Ratio
+from perfkit.analysis.verdict import band
+from perfkit.design.factors import FACTORS
+from perfkit.record.validity import voiding
+from perfkit.show import words
+
+DPI = 150
+
+MANY_LEVELS = 5
+"""With more, the axis of a factor has smaller numbers."""
+
+DODGE = 0.05
+"""How far neighbouring arms stand apart on the axis, as a part of their value, so that bars don't overlap."""
+
+WIDE = 140
+"""Characters of small print that fit under several panels."""
+
+ERROR_BARS = "dots: one trial each; line and bars: mean over blocks with its 95 % interval (t)"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """Colour (Okabe and Ito's, told apart by the colour-blind), marker and line: any one of them is enough."""
+
+    colour: str
+    marker: str
+    line: str
+
+
+STYLES = {"mutex": Style("#0072B2", "o", "-"), "inputQ": Style("#D55E00", "s", "--")}
+"""pattern → its style, in every figure"""
+
+MORE_STYLES = (
+    Style("#009E73", "^", "-."),
+    Style("#CC79A7", "D", ":"),
+    Style("#56B4E9", "v", "-"),
+    Style("#E69F00", "P", "--"),
+    Style("#000000", "X", "-."),
+)
+"""Of what has no pattern, and of the second and further arms of one pattern in a figure."""
+
+CONTROL_STYLES = {"aa": Style("dimgray", "o", ":"), "handicap": Style("#009E73", "^", "-.")}
+
+
+def styles(table: pd.DataFrame) -> dict[str, Style]:
+    """Return arm → its style, in the order of the legend."""
+    found: dict[str, Style] = {}
+    more = 0
+    patterns = table.drop_duplicates("arm").set_index("arm")["pattern"]
+    for arm in words.labels(table):
+        own = STYLES.get(patterns[arm])
+        if own and own not in found.values():
+            found[arm] = own
+        else:
+            found[arm] = MORE_STYLES[more % len(MORE_STYLES)]
+            more += 1
+    return found
+
+
+def blank(title: str, panels: int = 1, *, share_y: bool = False) -> tuple[Figure, list[Axes]]:
+    """Return a figure of its own, not pyplot's, which would keep it alive and show it twice in a notebook."""
+    figure = Figure(figsize=(8 if panels == 1 else 12, 4.8), layout="constrained")
+    axes = figure.subplots(1, panels, squeeze=False, sharey=share_y)[0]
+    figure.suptitle(wrapped(title, 85 if panels == 1 else 120), fontsize=11)
+    return figure, list(axes)
+
+
+def factor_axis(axes: Axes, levels: Sequence[float | str], factor: str = "vus") -> None:
+    """Make the x axis one of a factor, with its levels as the only ticks: logarithmic where all are above 0."""
+    ticks = positions(levels)
+    if min(ticks, default=0) > 0:
+        axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(
+        FixedFormatter([f"{one:g}" if isinstance(one, int | float) else one for one in levels])
+    )
+    axes.set_xlabel(FACTORS[factor].axis)
+    if len(levels) > MANY_LEVELS:
+        axes.tick_params(axis="x", labelsize=8)
+
+
+def positions(levels: Sequence[float | str]) -> list[float]:
+    """Return where the levels of a factor stand on its axis: numbers where they are, others side by side."""
+    if all(isinstance(level, int | float) for level in levels):
+        return [float(level) for level in levels]
+    return [float(number) for number in range(len(levels))]
+
+
+def against(
+    axes: Axes,
+    table: pd.DataFrame,
+    metric: str,
+    factor: str = "vus",
+    *,
+    geometric: bool = False,
+) -> None:
+    """Draw a metric of every arm against a factor: each trial a dot, the mean over blocks with its interval.
+
+    Trials with a flag that makes the metric void are hollow. Where the factor is an option of arms, those that differ
+    in nothing else are one line.
+    """
+    lines = _lines(table, factor)
+    levels = sorted(lines[factor].unique().tolist())
+    factor_axis(axes, levels, factor)
+    where = dict(zip(levels, positions(levels), strict=True))
+    names, looks = words.labels(lines), styles(lines)
+    shifts = [number - (len(names) - 1) / 2 for number in range(len(names))]
+    step = (max(where.values()) - min(where.values())) * DODGE / 4
+    is_log = axes.get_xscale() == "log"
+    for (arm, name), shift in zip(names.items(), shifts, strict=True):
+        style = looks[arm]
+        at = {one: x * (1 + DODGE * shift) if is_log else x + step * shift for one, x in where.items()}
+        trials = lines[lines["valid"] & (lines["arm"] == arm) & lines[metric].notna()]
+        void = trials["flags"].map(lambda flags: any(flag in flags for flag in voiding(metric))).astype(bool)
+        for some, face in ((trials[~void], style.colour), (trials[void], "none")):
+            axes.plot(
+                some[factor].map(at), some[metric].astype(float), style.marker, markerfacecolor=face,
+                markeredgecolor=style.colour, markersize=4, alpha=0.45, linestyle="none", label=f"_{name} trials",
+            )  # fmt: skip
+        means = {
+            one: statistics.mean(trials.loc[trials[factor] == one, metric].tolist(), logarithmic=geometric)
+            for one in levels
+            if (trials[factor] == one).any()
+        }
+        middles = [one.estimate for one in means.values()]
+        # Where one block gives no interval there is a bar of no length.
+        below = [one.estimate - (one.estimate if one.low is None else one.low) for one in means.values()]
+        above = [(one.estimate if one.high is None else one.high) - one.estimate for one in means.values()]
+        axes.errorbar(
+            [at[one] for one in means], middles, yerr=[below, above], color=style.colour, marker=style.marker,
+            linestyle=style.line, markersize=7, capsize=4, linewidth=1.8, label=name,
+        )  # fmt: skip
+
+
+def _lines(table: pd.DataFrame, factor: str) -> pd.DataFrame:
+    """Return the table with arms that differ in nothing but the factor called alike."""
+
+    def without(arm: str) -> str:
+        head, _, query = arm.partition("?")
+        options = [option for option in query.split("&") if option and not option.startswith(f"{factor}=")]
+        return arm if arm.startswith("exec:") else f"{head}?{'&'.join(options)}"
+
+    return table.assign(arm=table["arm"].map(without))
+
+
+def logarithmic(axes: Axes) -> None:
+    """Make the y axis logarithmic, with plain numbers as its ticks."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def label(axes: Axes, y: str, note: str = "", *, legend: bool = True) -> None:
+    """Name the y axis, and put a note under the figure."""
+    axes.set_ylabel(y)
+    axes.grid(alpha=0.3)
+    if legend and axes.get_legend_handles_labels()[1]:
+        axes.legend(frameon=False)
+    if note and axes.figure:
+        caption(axes.figure, note)
+
+
+def row(
+    axes: Axes, result: Ratio | Interval, height: float, style: Style, *, size: int = 8, hollow: bool = False
+) -> None:
+    """Draw one estimate with its interval at a height, as in a forest plot."""
+    middle = result.ratio if isinstance(result, Ratio) else result.estimate
+    axes.errorbar(
+        middle, height, xerr=bar(result), color=style.colour, marker=style.marker, markersize=size, capsize=5,
+        linewidth=2, linestyle="none", markerfacecolor="none" if hollow else style.colour,
+    )  # fmt: skip
+
+
+def rows(axes: Axes, names: Sequence[str], *, fontsize: int = 10) -> None:
+    """Name the rows of a forest plot, from the top down."""
+    axes.set_yticks(range(len(names)), names, fontsize=fontsize)
+    axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
+    axes.grid(axis="x", alpha=0.3)
+
+
+def margin(axes: Axes, margin_pct: float, *, horizontal: bool = False) -> None:
+    """Draw the margin as a band, and the line of no difference."""
+    span, line = (axes.axhspan, axes.axhline) if horizontal else (axes.axvspan, axes.axvline)
+    span(*band(margin_pct), color="0.9", zorder=0, label=f"margin, ±{margin_pct:g} %")
+    line(1, color="dimgray", linewidth=1)
+
+
+def bar(result: Ratio | Interval) -> list[list[float]] | None:
+    """Return the lengths of an error bar below and above; None where one block gives no interval."""
+    if result.low is None or result.high is None:
+        return None
+    middle = result.ratio if isinstance(result, Ratio) else result.estimate
+    return [[middle - result.low], [result.high - middle]]
+
+
+def caption(figure: FigureBase, text: str, width: int = 110) -> None:
+    """Put small print under a figure."""
+    figure.supxlabel(wrapped(text, width), fontsize=8, color="dimgray")
+
+
+def wrapped(text: str, width: int) -> str:
+    """Break text into lines, and no number from its per cent."""
+    return fill(text.replace(" %", "\N{NO-BREAK SPACE}%"), width)
+
+
+def keep(figure: Figure, run: str | Path, name: str) -> Image:
+    """Write a figure to a run folder as PNG and SVG, and return it for a notebook to show."""
+    folder = Path(run) / "figures"
+    png = BytesIO()
+    figure.savefig(png, dpi=DPI)
+    try:
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.png").write_bytes(png.getvalue())
+        with mpl.rc_context({"svg.hashsalt": name}):  # the same data, the same bytes
+            figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    except OSError as error:  # a stored run may be somebody else's: what it shows matters more
+        _log.warning("figure %s is shown only, %s can't be written: %s", name, folder, error.strerror)
+    width, alt = int(figure.get_figwidth() * 100), figure.get_suptitle()
+    return Image(data=png.getvalue(), width=width, alt=alt)  # type: ignore[no-untyped-call]

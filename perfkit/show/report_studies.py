@@ -1,0 +1,161 @@
+"""What the survey of engines, the published study and the calibration say."""
+
+import math
+import statistics
+
+import pandas as pd
+
+from perfkit.analysis import verdict as margin
+from perfkit.analysis.comparison import Answer
+from perfkit.analysis.statistics import Ratio, quotient
+from perfkit.design.arms import Arm
+from perfkit.design.parameters import PARAMETERS
+from perfkit.show import words
+from perfkit.show.report import ABSENT, Markdown
+from perfkit.studies import compare
+from perfkit.studies.engines import Survey, alone, is_limited
+from perfkit.studies.published import call_share
+
+MARGIN_PCT = PARAMETERS["margin_pct"].read("margin_pct", compare.STUDY.defaults["margin_pct"])
+"""A difference of queue and lock up to this is no relevant one."""
+
+
+def engines_headline(survey: Survey) -> str:
+    """Return which arm needs the least CPU per call, in one sentence."""
+    a, where = survey.reference.name, f"At {survey.vus} VUs an arm"
+    cheaper = {arm: cost for arm, cost in survey.cost.items() if margin.judge(cost, 0) == margin.CHEAPER}
+    if not cheaper:
+        return f"{where}, no arm needs surely less CPU per call than {a}."
+    cheapest, cost = min(cheaper.items(), key=lambda item: item[1].ratio)
+    text = f"{where}, {cheapest.name} needs the least CPU per call, {words.times(cost)} times {a}'s"
+    alike = [
+        arm.name
+        for arm, other in cheaper.items()
+        if arm != cheapest and margin.judge(quotient(other, cost), 0) == margin.NOT_KNOWN
+    ]
+    return f"{text}; {' and '.join(alike)} can't be told from it." if alike else f"{text}."
+
+
+def engines_verdict(survey: Survey) -> Markdown:
+    """Return what the survey says in plain sentences: which arm is the cheapest, and what each queue costs."""
+    lines = [f"**{engines_headline(survey)}**", ""]
+    for arm, cost in survey.queue_cost.items():
+        lines.append(
+            f"- {arm.name} against mutex on the same engine: {margin.judge(cost, MARGIN_PCT)}, {words.percent(cost)} "
+            "CPU per call."
+        )
+    lines += [
+        f"- {arm.name}: {words.sentence(answer)}"
+        for answers in (survey.answers, survey.queues)
+        for arm, answer in answers.items()
+        if not answer.is_trusted
+    ]
+    return Markdown("\n".join(dict.fromkeys(lines)))
+
+
+def engines_caveats(survey: Survey) -> Markdown:
+    """Return what limits each comparison, beside what limits all of them."""
+    listed = {arm: words.caveats(answer) for arm, answer in survey.answers.items()}
+    shared = set.intersection(*map(set, listed.values())) if len(listed) > 1 else set()
+    own = {arm: [one for one in several if one not in shared] for arm, several in listed.items()}
+    lines = [f"- {arm.name}: {' '.join(several)}" for arm, several in own.items() if several]
+    return Markdown("\n".join(lines) or "Nothing was seen that limits one of the comparisons.")
+
+
+def engines_table(survey: Survey) -> Markdown:
+    """Return a line an arm: paired trials against the reference, and what it did alone."""
+    heads = (
+        "arm",
+        f"CPU per call, times {survey.reference.name}'s",
+        "capacity",
+        "alone: CPU per call (µs)",
+        "alone: throughput (calls/s)",
+        f"alone, offered {survey.rate}/s: p99 (ms)",
+    )
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for arm in survey.arms:
+        cost = survey.cost.get(arm)
+        paired = ("1", "1") if arm == survey.reference else ("not trusted", ABSENT)
+        cells = (
+            arm.name,
+            *((words.times(cost), f"{1 / cost.ratio:.2f}") if cost else paired),
+            _mean(survey.closed, arm, "cpu_per_call_us", ".0f"),
+            _mean(survey.closed, arm, "throughput_rps", ",.0f"),
+            _mean(survey.offered, arm, "p99_ms", ".2f"),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return Markdown("\n".join(lines))
+
+
+def _mean(trials: pd.DataFrame, arm: Arm, metric: str, form: str) -> str:
+    mean = alone(trials, arm, metric)
+    if mean is None:
+        return ABSENT
+    limited = " (k6 was the limit)" if metric != "cpu_per_call_us" and is_limited(trials, arm) else ""
+    spread = "" if mean.low is None else f" ({mean.low:{form}} to {mean.high:{form}})"
+    return f"{mean.estimate:{form}}{spread}{limited}"
+
+
+def study_limits(table: pd.DataFrame) -> Markdown:
+    """Return what a table of one block, in the study's form, can and can't say, by its own figures."""
+    by_level = table.assign(share=call_share(table)).groupby("vus")[["in_flight", "share"]].mean()
+    many = by_level[by_level.index >= 200]["in_flight"]
+    rates = table.pivot_table(index="vus", columns="pattern", values="throughput_rps")
+    ahead = rates["inputQ"] / rates["mutex"] - 1
+    queue, lock = (", ".join(f"{vus} ({gap * 100:+.1f} %)" for vus, gap in some.items()) or "no" for some in
+                   (ahead[ahead > 0], ahead[ahead <= 0]))  # fmt: skip
+    return Markdown(
+        f"- **Calls in flight** (Little's law: throughput times mean latency): {many.min():.0f} to {many.max():.0f} "
+        f"from 200 VUs up, however many VUs there are. The service never met the load that its axis names.\n"
+        f"- **The call's share of an iteration**: {by_level['share'].iloc[0] * 100:.0f} % at {by_level.index[0]} VUs, "
+        f"{by_level['share'].iloc[-1] * 100:.1f} % at {by_level.index[-1]}. The rest is connecting, closing, waiting "
+        "for k6: an iteration's duration is hardly about the pattern.\n"
+        f"- **Who is ahead** in throughput changes: inputQ at {queue} VUs, mutex at {lock} VUs.\n"
+        "- **No error bars**: one run for each number, one after the other. By themselves they can't tell a difference "
+        "of the patterns from one of the minute: on a shared machine single runs differ by 15 % and more."
+    )
+
+
+def calibration_line(number: int, answer: Answer) -> str:
+    """Return one study of a calibration in one line."""
+    if answer.cpu_per_call is None:
+        return f"{number:3d}  {words.sentence(answer)}"
+    aa, handicap = (answer.controls[name].result for name in ("aa", "handicap"))
+    parts = [f"A/A {_size(aa)}", f"handicap {_size(handicap)}", f"b {_size(answer.cpu_per_call)}"]
+    return f"{number:3d}  " + "  ".join(parts) + f"  {answer.blocks} blocks, {answer.seconds:.0f} s  {answer.verdict}"
+
+
+def calibration_summary(answers: list[Answer]) -> str:
+    """Return coverage, detections, half-widths and seconds over all studies."""
+    counted = [answer for answer in answers if answer.cpu_per_call is not None]
+    if not counted:
+        return f"{len(answers)} studies, none with two joint trials that count"
+    aa, handicap = ([answer.controls[name].result for answer in counted] for name in ("aa", "handicap"))
+    b = [answer.cpu_per_call for answer in counted if answer.cpu_per_call is not None]
+    decided = [one for answer, one in zip(counted, b, strict=True) if answer.is_reached]
+    signs = {one.ratio > 1 for one in decided}
+    held = sum(low <= 1 <= high for low, high in (one.interval for one in aa))
+    detected = sum(low > 1 for low, _ in (one.interval for one in handicap))
+    return (
+        f"{len(answers)} studies, median {statistics.median(answer.seconds for answer in answers):.0f} s each\n"
+        f"A/A: contains 1 in {held} of {len(counted)}, {_medians(aa)}\n"
+        f"handicap: found in {detected} of {len(counted)}, {_medians(handicap)}\n"
+        f"b against a: decided in {len(decided)} of {len(answers)}, "
+        f"{'all of one sign' if len(signs) < 2 else 'SIGNS DIFFER'}, {_medians(b)}"
+    )
+
+
+def _medians(results: list[Ratio]) -> str:
+    """Ratio, half-width, and how far the studies lie apart: more than by chance where the truth itself moves."""
+    half_width_pct = statistics.median(one.half_width_pct for one in results)
+    ratios = [one.ratio for one in results]
+    text = f"median ratio {statistics.median(ratios):.4f}, median half-width {half_width_pct:.2f} %"
+    if len(results) < 2:
+        return text
+    by_chance = math.sqrt(statistics.fmean(one.standard_error**2 for one in results))
+    apart = statistics.stdev(map(math.log, ratios))
+    return f"{text}, sd between studies {apart * 100:.2f} % (by their intervals {by_chance * 100:.2f} %)"
+
+
+def _size(result: Ratio) -> str:
+    return f"{result.ratio:.4f} ± {result.half_width_pct:.2f} %"

@@ -1,0 +1,21 @@
+"""How good the instrument is: whole comparisons repeated, each of its own seed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from perfkit.analysis.comparison import Answer
+from perfkit.design.parameters import PARAMETERS
+from perfkit.rig import k6
+from perfkit.studies import campaign, compare
+
+
+def calibrate(studies: object, out: Path, **values: object) -> Iterator[Answer]:
+    """Give the answers of so many comparisons, in folders of `out`; stored ones are kept.
+
+    `values` are parameters of `perfkit.compare`. Every comparison is one against itself (its A/A control) and one
+    against the handicap too.
+    """
+    count = PARAMETERS["studies"].read("studies", studies)
+    plans = {f"study-{seed:02d}": compare.STUDY.plan(**values, seed=seed) for seed in range(1, count + 1)}
+    for folder in campaign.measure(plans, out, k6.find(str(values.get("k6", "k6")))):
+        yield compare.answer(folder)

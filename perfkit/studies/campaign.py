@@ -1,0 +1,185 @@
+"""The one runner of all studies: plans in folders, each measured, continued, kept where it is finished, or refused."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from perfkit.analysis import stopping
+from perfkit.design.parameters import PARAMETERS, Parameter
+from perfkit.design.plan import Plan
+from perfkit.errors import StoreError
+from perfkit.record import runs
+from perfkit.record.load import is_fulfilled, load_plan
+from perfkit.record.results import TrialResult
+from perfkit.rig import host, k6, trial
+
+Plans = Mapping[str, Plan]
+"""where in the campaign's folder a run goes → its plan"""
+
+ONE = ""
+"""Where the run of a study of one plan goes: it has the folder for itself."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A question: parameters that make plans. What it says is in `show`."""
+
+    name: str
+    """of its notebook too"""
+    function: Callable[..., Path]
+    """what users call; its signature has the parameters and their defaults"""
+    build: Callable[..., Plans]
+    """from what was meant by the parameters (all but k6, out, run and measure) to plans"""
+    own: Mapping[str, Parameter] = field(default_factory=dict)
+    """parameters that are read or explained in a way of their own"""
+    example: Path | None = None
+    """stored runs, drawn where nothing is to be measured; None: a study of one plan, which takes `run` instead"""
+
+    @property
+    def defaults(self) -> dict[str, object]:
+        """Parameter → its default."""
+        return {name: one.default for name, one in signature(self.function).parameters.items()}
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """Return the parameters in order."""
+        return {name: self.own.get(name) or PARAMETERS[name] for name in self.defaults}
+
+    def settings(self, values: Mapping[str, object]) -> dict[str, Any]:
+        """Return what was meant by values as they came, and by the defaults of the rest."""
+        given = {**self.defaults, **values}
+        return {name: parameter.read(name, given[name]) for name, parameter in self.parameters.items()}
+
+    def plans(self, **values: object) -> Plans:
+        """Return the plans that these parameters ask for; a PlanError names the first value that makes none."""
+        return self._built(self.settings(values))
+
+    def plan(self, **values: object) -> Plan:
+        """Return the plan of a study of one."""
+        return self.plans(**values)[ONE]
+
+    def stored(self, settings: Mapping[str, Any]) -> Path | None:
+        """Return the folder that is to be drawn; None where something is to be measured."""
+        if self.example:
+            return None if settings["measure"] else self.example
+        return of_study(settings["run"], self.name) if settings["run"] else None
+
+    def _built(self, settings: Mapping[str, Any]) -> Plans:
+        return self.build(
+            **{name: one for name, one in settings.items() if name not in ("k6", "out", "run", "measure")}
+        )
+
+
+def run(study: Study, values: Mapping[str, object]) -> Path:
+    """Measure what is asked for, or find what is stored; return the folder."""
+    settings = study.settings(values)
+    if stored := study.stored(settings):
+        return stored
+    plans, generator = study._built(settings), k6.find(settings["k6"])
+    if ONE in plans:
+        with _opened(plans[ONE], generator, settings["out"]) as opened:
+            _measure(opened, generator)
+        return opened.folder
+    folder = _folder(study, settings)
+    for _ in measure(plans, folder, generator):
+        pass
+    return folder
+
+
+def prepare(study: Study, values: Mapping[str, object]) -> Path:
+    """Do all of `run` but the measuring: refuse what it would refuse, make or find its folder."""
+    settings = study.settings(values)
+    if stored := study.stored(settings):
+        return stored
+    plans, generator = study._built(settings), k6.find(settings["k6"])
+    if ONE in plans:
+        with _opened(plans[ONE], generator, settings["out"]) as opened:
+            return opened.folder
+    folder = _folder(study, settings)
+    _unfinished(plans, folder, generator)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def measure(plans: Plans, folder: Path, generator: k6.K6) -> Iterator[Path]:
+    """Measure plans into `folder`, and give each run's folder when it is finished.
+
+    A run that is there finished is kept, an unfinished one continued. One of another plan, machine, software or code is
+    refused with a StoreError, before the first is begun.
+    """
+    todo = _unfinished(plans, folder, generator)
+    for name, plan in plans.items():
+        if name in todo:
+            with _opened(plan, generator, folder / name) as opened:
+                _measure(opened, generator, f"{name}: ")
+        yield folder / name
+
+
+def of_study(folder: str | Path, study: str) -> Path:
+    """Return the folder of a stored run; a StoreError where it is of another study."""
+    plan = load_plan(folder)
+    if plan.study != study:
+        raise StoreError(
+            f"run {folder} is a {plan.study}, not a {study}; draw it with notebooks/{plan.study}.ipynb"
+        )  # fmt: skip
+    return Path(folder)
+
+
+def _unfinished(plans: Plans, folder: Path, generator: k6.K6) -> set[str]:
+    todo = set()
+    for name, plan in plans.items():
+        if (folder / name / "plan.json").exists():
+            runs.refuse_unlike(folder / name, plan, host.collect(generator.version, plan.arms))
+            if is_fulfilled(folder / name, stopping.is_over):
+                continue
+        todo.add(name)
+    return todo
+
+
+def _folder(study: Study, settings: Mapping[str, Any]) -> Path:
+    return Path(settings["out"]) if settings["out"] else runs.RUNS / study.name
+
+
+def _opened(plan: Plan, generator: k6.K6, out: str | Path) -> AbstractContextManager[runs.OpenRun]:
+    return runs.open_run(plan, host.collect(generator.version, plan.arms), stopping.is_over, out)
+
+
+def _measure(opened: runs.OpenRun, generator: k6.K6, prefix: str = "") -> None:
+    """Measure block after block until the plan's stop rule ends it, showing progress and time left on stderr."""
+    plan = opened.plan
+    placement = trial.place(pin=plan.pin, own_sessions=not plan.share_session)
+    if plan.pin and not placement.server:
+        _log.warning("server and k6 are not pinned: that takes Linux and two cores")
+    # Not drawn inside a window: whatever else runs sleeps while one is measured.
+    with tqdm(**_extent(plan, opened.finished), file=sys.stderr, ncols=100) as progress:
+        while not stopping.is_over(plan, opened.finished):
+            block, attempt = opened.next_block()
+            for one in plan.block(block):
+                progress.set_description(f"{prefix}{_position(plan, block)}, {one.load.vus} VUs, {one.name}")
+                result, summary = trial.measure(one, attempt, generator, placement)
+                opened.append(result, summary)
+                progress.update(_step(plan, result))
+
+
+def _extent(plan: Plan, done: list[TrialResult]) -> dict[str, Any]:
+    """How far the progress bar goes: a number of trials, or the budget's seconds, which it may not need."""
+    total = plan.stop.blocks * len(plan.cells) if plan.stop.blocks else round(plan.stop.budget_s)
+    unit = "trial" if plan.stop.blocks else "s"
+    return {"total": total, "initial": sum(_step(plan, result) for result in done), "unit": unit}
+
+
+def _step(plan: Plan, result: TrialResult) -> int:
+    return 1 if plan.stop.blocks else round(result.took_s)
+
+
+def _position(plan: Plan, block: int) -> str:
+    return f"block {block + 1}/{plan.stop.blocks}" if plan.stop.blocks else f"block {block + 1}"

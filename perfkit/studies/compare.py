@@ -1,0 +1,82 @@
+"""The comparison: two arms and their controls in each trial, at one load, until the answer is known."""
+
+from pathlib import Path
+
+from perfkit.analysis import comparison
+from perfkit.analysis.comparison import Answer
+from perfkit.design.arms import parse_arm
+from perfkit.design.parameters import explained
+from perfkit.design.plan import AA, JOINT, SOLO, Cell, Load, Plan, StopRule, refuse_impossible, seats
+from perfkit.errors import PlanError
+from perfkit.record.load import load, load_plan
+from perfkit.studies import campaign
+from perfkit.studies.campaign import ONE, Plans, Study
+
+
+def compare(
+    a: object = "threads/mutex",
+    b: object = "threads/inputQ",
+    vus: object = 20,
+    rate: object = None,
+    budget_s: object = 120,
+    precision_pct: object = 1,
+    margin_pct: object = 3,
+    solo: object = False,
+    duration_s: object = 2,
+    warmup_s: object = 1,
+    workers: object = 10,
+    share_session: object = False,
+    pin: object = True,
+    k6: object = "k6",
+    seed: object = 1,
+    out: object = "",
+    run: object = "",
+) -> Path:
+    """Compare two arms as the parameters of notebooks/compare.ipynb ask for and return the run folder.
+
+    Otherwise like `sweep`; `perfkit.answer(folder)` says what came of it.
+    """
+    return campaign.run(STUDY, locals())
+
+
+def _plans(
+    a: object,
+    b: object,
+    vus: int,
+    rate: int | None,
+    budget_s: float,
+    precision_pct: float,
+    margin_pct: float,
+    solo: bool,
+    duration_s: float,
+    warmup_s: float,
+    workers: int,
+    share_session: bool,
+    pin: bool,
+    seed: int,
+) -> Plans:
+    if rate is not None and not solo:
+        raise PlanError(f"rate={rate} is of solo trials, and solo=False; say solo=True or leave the rate out")
+    everyone = seats(parse_arm(str(a), workers), parse_arm(str(b), workers))
+    # A joint trial is a closed loop, so that its servers are saturated.
+    cells = [Cell(JOINT, everyone, Load(vus, warmup_s, duration_s))]
+    if solo:
+        load = Load(vus, warmup_s, duration_s, rate)
+        cells += [Cell(SOLO, (seat,), load) for seat in everyone if seat.role != AA]
+    stop = StopRule(budget_s=budget_s, precision_pct=precision_pct)
+    return {ONE: refuse_impossible(Plan(STUDY.name, tuple(cells), stop, margin_pct, share_session, pin, seed))}
+
+
+STUDY = Study(
+    "compare",
+    compare,
+    _plans,
+    explained(rate="calls a second that solo trials offer, for latency at an equal rate; None: a closed loop"),
+)
+
+
+def answer(run: str | Path) -> Answer:
+    """Return what the comparison in this run folder says."""
+    folder = campaign.of_study(run, STUDY.name)
+    plan = load_plan(folder)
+    return comparison.answer(plan, load(folder, plan.paired), load(folder))

@@ -1,0 +1,77 @@
+"""Engine `threads`: grpcio's sync server, with an executor that is nothing but threads and one queue.
+
+It differs from the textbook's in two things. Nothing waits for the Future of a call, so none is made (`Workers`). And a
+call is answered by whoever applies it, a worker (`mutex`) or the owner (`inputQ`), instead of by returning the answer:
+a worker that slept until the owner had told it would have to be woken for each call (docs/hop.md).
+
+That leans on these internals of grpcio (tests/test_engine_threads.py holds them to it): `grpc.server` takes any object
+with `submit`; of what `submit` returns, it calls `add_done_callback` only, to lower the number behind
+`maximum_concurrent_rpcs`, which is not used here; what it submits handles its own exceptions; stopping waits for calls
+by their state, not by a Future; a handler of a streamed response that is marked `experimental_non_blocking` may be
+done before its call is; and one response with its status, as `_status` sends them, is on the wire what a unary call
+is answered with.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from grpc import _common, _server
+
+from perfkit.design.arms import Arm
+from perfkit.errors import CounterError
+from perfkit.subject.counters import PATTERNS
+from perfkit.subject.engines import contract
+from perfkit.subject.engines.workers import Workers, WorkersEngine
+
+
+class Call:
+    """One call of `increment`, as a counter's Request."""
+
+    __slots__ = ("_event", "_state", "by")
+
+    def __init__(self, by: int, context: Any) -> None:
+        self.by = by
+        self._event = context._rpc_event
+        self._state = context._state
+
+    def wanted(self) -> bool:  # noqa: D102
+        # The deadline is looked at beside the state, which lags behind it by the way through the event queue.
+        return self._state.client is not _server._CANCELLED and self._event.call_details.deadline > time.time()
+
+    def answer(self, count: int) -> None:  # noqa: D102
+        _server._status(self._event, self._state, contract.written(count))
+
+    def refuse(self, error: Exception) -> None:  # noqa: D102
+        code, details = contract.status_of(error)
+        with self._state.condition:
+            _server._abort(
+                self._state, self._event.call, _common.STATUS_CODE_TO_CYGRPC_STATUS_CODE[code], details.encode()
+            )
+
+
+class ThreadsEngine(WorkersEngine):
+    """grpcio's sync server."""
+
+    def __init__(self, arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | None, count: int) -> None:
+        self._burn_us = arm.burn_us
+        workers = Workers(arm.workers)
+        server = grpc.server(workers, options=contract.OPTIONS)  # type: ignore[arg-type]
+        handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_stream_rpc_method_handler(self._increment)
+        counter = PATTERNS[arm.pattern](count, arm.hold_us / 1e6)
+        super().__init__(server, workers, counter, handler, (host, port), credentials)
+
+    def _increment(self, raw: bytes, context: grpc.ServicerContext, _: Callable[[bytes], None]) -> None:
+        try:
+            by = contract.read(raw)
+        except CounterError as error:
+            context.abort(*contract.status_of(error))
+        if self._burn_us:
+            contract.burn(self._burn_us)
+        self._counter.handle(Call(by, context))
+
+    _increment.experimental_non_blocking = True  # type: ignore[attr-defined]
+
+
+start = ThreadsEngine
