@@ -15,7 +15,11 @@ from pathlib import Path
 
 from perfkit import gate
 from perfkit.design.arms import parse_arms
+from perfkit.design.parameters import PARAMETERS
 from perfkit.errors import PerfkitError
+from perfkit.record.runs import RUNS
+from perfkit.rig import k6
+from perfkit.studies import campaign, compare, engines
 
 HERE = Path(__file__).parent
 
@@ -35,42 +39,39 @@ TARGETS = (
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="bench.py", allow_abbrev=False)
     parser.add_argument("--against", default="", help="a third column: any arm, as in 'exec:./server --port {port}'")
-    parser.add_argument("--arms", default=f"{survey.REFERENCE},{survey.ARMS}", help="the rows, with commas between")
+    parser.add_argument("--arms", default=f"{engines.REFERENCE},{engines.ARMS}", help="the rows, with commas between")
     parser.add_argument("--vus", default=10, help="virtual users at each arm (%(default)s)")
     parser.add_argument("--budget-s", default=40, help="seconds for each cell at most (%(default)s)")
     parser.add_argument("--workers", default=10, help="worker threads of arms that have them (%(default)s)")
     parser.add_argument("--k6", default="k6", help="the k6 program, by name or path")
     parser.add_argument("--json", default="", help="write the cells to this file too")
     parser.add_argument("--read", default="", help="measure nothing, print the table of such a file")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        if given.json:
-            Path(given.json).touch()  # what can't be written is told before anything is measured
-        cells = json.loads(Path(given.read).read_text()) if given.read else measured(given)
+        if options.json:
+            Path(options.json).touch()  # what can't be written is told before anything is measured
+        cells = json.loads(Path(options.read).read_text()) if options.read else measured(options)
     except (PerfkitError, OSError, ValueError) as error:
         parser.error(str(error))
-    if given.json:
-        Path(given.json).write_text(json.dumps(cells, indent=1) + "\n")
+    if options.json:
+        Path(options.json).write_text(json.dumps(cells, indent=1) + "\n")
     print(table(cells), "", *(line for line, _ in targets(cells)), sep="\n")
     return 0 if all(reached for _, reached in targets(cells)) else 1
 
 
-def measured(given):
-    """Make all comparisons, and return a cell for each: what `gate.as_json` tells, with the baseline's name as `a`."""
-    workers = parameters.whole("--workers", given.workers, least=1)
+def measured(options):
+    """Make all comparisons, and return a cell for each: what `gate.as_json` has, with the baseline's name as `a`."""
+    workers = PARAMETERS["workers"].read("--workers", options.workers)
     servers = {name: f"exec:'{sys.executable}' '{HERE}/{name}_server.py' {{port}} {workers}" for name in BASELINES}
-    columns = [*servers, given.against] if given.against else [*servers]
-    pairs = [(arm.name, column) for column in columns for arm in parse_arms(given.arms, workers)]
+    columns = [*servers, options.against] if options.against else [*servers]
+    pairs = [(arm.name, column) for column in columns for arm in parse_arms(options.arms, workers)]
     pairs += [(b, a) for b, a, _ in TARGETS if a not in BASELINES]
-    folder = store.RUNS / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    asked = {"vus": given.vus, "budget_s": given.budget_s, "precision_pct": 1, "workers": workers}
-    jobs = [
-        ("compare", folder / f"{number:02d}", {"a": servers.get(a, a), "b": b, **asked})
-        for number, (b, a) in enumerate(pairs)
-    ]
-    survey.measure_all(jobs, given.k6)
-    answers = [experiment.answer(run) for _, run, _ in jobs]
-    return [{**gate.as_json(answer), "a": a} for (_, a), answer in zip(pairs, answers, strict=True)]
+    load = {"vus": options.vus, "budget_s": options.budget_s, "precision_pct": 1, "workers": workers}
+    plans = {
+        f"{number:02d}": compare.STUDY.plan(a=servers.get(a, a), b=b, **load) for number, (b, a) in enumerate(pairs)
+    }
+    runs = campaign.measure(plans, RUNS / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}", k6.find(options.k6))
+    return [{**gate.as_json(compare.answer(run)), "a": a} for run, (_, a) in zip(runs, pairs, strict=True)]
 
 
 def table(cells):
@@ -81,19 +82,19 @@ def table(cells):
     lines = [f"| CPU per call (capacity) of | {' | '.join(f'in {name}' for name in columns)} |"]
     lines.append("|---" * (len(columns) + 1) + "|")
     for b in rows:
-        told = [_cell(found) if (found := _find(cells, b, a)) else "" for a in columns]
-        lines.append(f"| {b} | {' | '.join(told)} |")
+        row = [_cell(cell) if (cell := _find(cells, b, a)) else "" for a in columns]
+        lines.append(f"| {b} | {' | '.join(row)} |")
     return "\n".join(lines)
 
 
 def targets(cells):
     """Give a line for each target whose cell was measured, and whether it was reached."""
     for b, a, most in TARGETS:
-        found = _find(cells, b, a)
-        if found:
-            reached = found["metrics"]["cpu_per_call"]["ratio"] <= most
+        cell = _find(cells, b, a)
+        if cell:
+            reached = cell["metrics"]["cpu_per_call"]["ratio"] <= most
             word = "reached" if reached else "MISSED"
-            yield f"{word}: {b} in {a}: {_cell(found)}; target {most:.3f} (x {1 / most:.2f}) or less", reached
+            yield f"{word}: {b} in {a}: {_cell(cell)}; target {most:.3f} (x {1 / most:.2f}) or less", reached
 
 
 def _find(cells, b, a):
@@ -108,9 +109,9 @@ def _plain(arm):
 def _cell(cell):
     if not all(control["ok"] for control in cell["controls"].values()):
         return "not trusted"
-    found = cell["metrics"]["cpu_per_call"]
-    low, high = found["ci95"]
-    return f"{found['ratio']:.3f} ({low:.3f} to {high:.3f}), x {1 / found['ratio']:.2f}"
+    cost = cell["metrics"]["cpu_per_call"]
+    low, high = cost["ci95"]
+    return f"{cost['ratio']:.3f} ({low:.3f} to {high:.3f}), x {1 / cost['ratio']:.2f}"
 
 
 if __name__ == "__main__":

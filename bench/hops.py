@@ -14,16 +14,16 @@ from tqdm import tqdm
 
 from perfkit.analysis import statistics
 from perfkit.design.arms import parse_arm
-from perfkit.design.plan import A, B, Load, Seat, Trial
-from perfkit.record.results import INVALIDATING, flags
-from perfkit.rig import k6
+from perfkit.design.plan import JOINT, A, B, Load, Seat, Trial
+from perfkit.record.validity import INVALIDATING, flags
+from perfkit.rig import k6, trial
 
 WORKERS = 10
 LOAD = Load(vus=20, warmup_s=1, duration_s=2)
 
 
 def main(blocks=8):
-    program, placement = k6.find(), runner.place(pin=True)
+    program, placement = k6.find(), trial.place(pin=True)
     server = Path(__file__).with_name("hop_server.py")
     ours = (Seat(A, parse_arm("threads/mutex", WORKERS)), Seat(B, parse_arm("threads/inputQ", WORKERS)))
     ways = [*WAYS, HANDED_OVER]
@@ -31,20 +31,23 @@ def main(blocks=8):
         way: Seat(way, parse_arm(f"exec:'{sys.executable}' '{server}' {{port}} {WORKERS} {way}", WORKERS))
         for way in ways
     }
-    found = {way: [] for way in (B, *ways)}
+    costs = {way: [] for way in (B, *ways)}
     for block in tqdm(range(blocks), unit="block"):
         for way in random.sample(ways, len(ways)):
             seats = (*ours, others[way])
-            trial = Trial(block, tuple(random.sample(seats, len(seats))), LOAD)
-            result, _ = runner.measure(trial, 0, program, placement)
-            if broken := set(flags(result)) & set(INVALIDATING):
+            one = Trial(block, JOINT, tuple(random.sample(seats, len(seats))), LOAD)
+            result, _ = trial.measure(one, 0, program, placement)
+            if broken := set(flags(result)) & INVALIDATING:
                 raise SystemExit(f"block {block}, {way}, does not count: {broken}")
-            cost = {seat.role: one.cpu_per_call_us(LOAD) for seat, one in zip(trial.seats, result.served, strict=True)}
+            cost = {
+                seat.role: served.cpu_per_call_us(LOAD) for seat, served in zip(one.seats, result.served, strict=True)
+            }
             for role in (B, way):
-                found[role].append(cost[role] / cost[A])
-    for way, ratios in found.items():
-        one = statistics.mean(ratios, logarithmic=True)
-        print(f"{'answered by the owner' if way == B else way:22} {one.estimate:.3f} ({one.low:.3f} to {one.high:.3f})")
+                costs[role].append(cost[role] / cost[A])
+    for way, ratios in costs.items():
+        mean = statistics.mean(ratios, logarithmic=True)
+        name = "answered by the owner" if way == B else way
+        print(f"{name:22} {mean.estimate:.3f} ({mean.low:.3f} to {mean.high:.3f})")
     return 0
 
 

@@ -17,8 +17,8 @@ from dataclasses import replace
 from tqdm import tqdm
 
 from perfkit.design.arms import parse_arm
-from perfkit.design.plan import AA, A, B, Load, Seat, Trial
-from perfkit.rig import k6
+from perfkit.design.plan import AA, JOINT, A, B, Load, Seat, Trial
+from perfkit.rig import k6, trial
 
 LOAD = Load(vus=20, warmup_s=1, duration_s=2)
 
@@ -29,22 +29,22 @@ PAGE, PAGES, LEAST_STACK = 4096, 1 << 15, 256 << 20
 
 
 def main(blocks: int = 10) -> int:
-    program, placement = k6.find(), runner.place(pin=True)
+    program, placement = k6.find(), trial.place(pin=True)
     mutex, queue = parse_arm("threads/mutex", workers=10), parse_arm("threads/inputQ", workers=10)
     seats = (Seat(A, mutex), Seat(AA, mutex), Seat(AA, mutex), Seat(B, queue))
     costs, copies, ratios = ({way: [] for way in WAYS} for _ in range(3))
     for block in tqdm(range(blocks), unit="block"):
         for way in random.sample(WAYS, len(WAYS)):
-            trial = Trial(block, tuple(random.sample(seats, len(seats))), LOAD)
+            one = Trial(block, JOINT, tuple(random.sample(seats, len(seats))), LOAD)
             with _stack_limit(LEAST_STACK + PAGE * random.randrange(PAGES) if way == WAYS[2] else None):
-                result, _ = runner.measure(trial, 0, program, replace(placement, alike=way != WAYS[0]))
+                result, _ = trial.measure(one, 0, program, replace(placement, alike=way != WAYS[0]))
             cost = [
-                (seat.role, one.cpu_per_call_us(LOAD)) for seat, one in zip(trial.seats, result.served, strict=True)
+                (seat.role, served.cpu_per_call_us(LOAD)) for seat, served in zip(one.seats, result.served, strict=True)
             ]
             base = dict(cost)[A]
             costs[way].append(base)
-            copies[way] += [math.log(one / base) for role, one in cost if role == AA]
-            ratios[way] += [math.log(one / base) for role, one in cost if role == B]
+            copies[way] += [math.log(each / base) for role, each in cost if role == AA]
+            ratios[way] += [math.log(each / base) for role, each in cost if role == B]
     for way in WAYS:
         print(
             f"laid out {way}: {statistics.mean(costs[way]):.0f} µs a call; ratio of two copies sd "

@@ -14,8 +14,9 @@ import psutil
 
 from perfkit.design.arms import parse_arms
 from perfkit.design.plan import Load
-from perfkit.rig import k6, process
+from perfkit.rig import k6, process, trial
 from perfkit.rig.process import Place
+from perfkit.studies import engines
 
 SETTLED_S = 5.0
 """When all connections are made and pools are filled."""
@@ -32,29 +33,29 @@ def main():
     parser = argparse.ArgumentParser(prog="soak.py", allow_abbrev=False)
     parser.add_argument("--vus", type=int, default=500)
     parser.add_argument("--duration-s", type=float, default=60)
-    parser.add_argument("--arms", default=f"{survey.REFERENCE},{survey.ARMS}")
-    given = parser.parse_args()
-    load = Load(given.vus, warmup_s=2, duration_s=given.duration_s)
-    clean = [soaked(arm, load) for arm in parse_arms(given.arms, workers=10)]
+    parser.add_argument("--arms", default=f"{engines.REFERENCE},{engines.ARMS}")
+    options = parser.parse_args()
+    load = Load(options.vus, warmup_s=2, duration_s=options.duration_s)
+    clean = [soaked(arm, load) for arm in parse_arms(options.arms, workers=10)]
     return 0 if all(clean) else 1
 
 
 def soaked(arm, load):
     """Load one arm, print what came of it, and return whether all is as it should be."""
-    placement, own = runner.place(pin=True), psutil.Process()
+    placement, own = trial.place(pin=True), psutil.Process()
     with process.server(arm, Place(placement.server)) as server:
         address = server.ready()
         with k6.running(k6.find(), [address], load, Place(placement.k6)) as running:
             window = running.window()
             early, late = (_looked(server.pid, at) for at in (window.from_ms / 1e3 + SETTLED_S, window.until_ms / 1e3))
-            told = k6.calls(running.finish(60), 0)
+            calls = k6.calls(running.finish(60), 0)
         final_count = server.stop()
     left = own.children(recursive=True)
-    lost = told.acknowledged_total - final_count
-    fine = lost == 0 and told.failed_total == 0 and not left
+    lost = calls.acknowledged_total - final_count
+    fine = lost == 0 and calls.failed_total == 0 and not left
     fine = fine and late[0] < early[0] + GROWTH_MB and late[1] <= early[1] + SPARE_THREADS and late[2] <= early[2]
     print(
-        f"{arm.name}: {told.acknowledged_total:,} calls, {lost} lost, {told.failed_total} failed; "
+        f"{arm.name}: {calls.acknowledged_total:,} calls, {lost} lost, {calls.failed_total} failed; "
         f"RSS {early[0]:.1f} MB, then {late[0]:.1f} MB; threads {early[1]}, then {late[1]}; "
         f"files {early[2]}, then {late[2]}; "
         f"{len(left)} processes left: {'as it should be' if fine else 'LOOK'}",

@@ -8,19 +8,41 @@ import pytest
 
 import perfkit
 from perfkit.design.arms import Arm
-from perfkit.design.plan import A, Load, Seat, Trial, plan_sweep
+from perfkit.design.plan import SOLO, A, Load, Plan, Seat, Trial
 from perfkit.record.results import Calls, Distribution, Served, TrialResult, Usage
+from perfkit.rig import k6
+from perfkit.studies import compare, sweep
 
 ROOT = Path(__file__).parent.parent
 
-SMALL = {"vus": "2,5", "duration_s": 1, "warmup_s": 0.3, "repeats": 2}
+SMALL = {"vus": "2,5", "duration_s": 0.7, "warmup_s": 0.3, "repeats": 2}
 """A sweep of a dozen seconds."""
 
-SMALL_COMPARISON = {"vus": 5, "duration_s": 0.8, "warmup_s": 0.3, "budget_s": 5, "solo": True}
+SMALL_COMPARISON = {"vus": 5, "duration_s": 0.7, "warmup_s": 0.3, "budget_s": 5, "solo": True}
 
 
 FAULTS_SEEN: list[str] = []
 """What test_faults.py saw, printed at the end: fault | what happened | what was kept."""
+
+
+NEEDS_LOAD = {"measured", "compared", "lab", "ours"}
+"""Fixtures that start load."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts load by way of a fixture; `make quick` runs the rest."""
+    for item in items:
+        if NEEDS_LOAD & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.load)
+
+
+@pytest.fixture(autouse=True)
+def _no_load_unless_marked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that nothing slips into `make quick` which would load a machine where others measure."""
+    if not request.node.get_closest_marker("load"):
+        monkeypatch.setattr(
+            k6, "running", lambda *_: pytest.fail("this test starts load; mark it with pytest.mark.load")
+        )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -43,6 +65,14 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return perfkit.compare(**SMALL_COMPARISON, out=folder)
 
 
+def plan_sweep(**values: object) -> Plan:
+    return sweep.STUDY.plan(**values)
+
+
+def plan_compare(**values: object) -> Plan:
+    return compare.STUDY.plan(**values)
+
+
 @pytest.fixture
 def small_plan():
     return plan_sweep(**SMALL)
@@ -57,7 +87,7 @@ def command_of(pid: int) -> str:
 
 
 def solo(arm: Arm, load: Load, block: int = 0) -> Trial:
-    return Trial(block, (Seat(A, arm),), load)
+    return Trial(block, SOLO, (Seat(A, arm),), load)
 
 
 @pytest.fixture

@@ -17,12 +17,12 @@ import nbformat
 import pytest
 import websocket
 
-from .conftest import ROOT, command_of
+from tests.conftest import ROOT, command_of
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 pytestmark = [
-    pytest.mark.browser,
+    pytest.mark.load,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium and no google-chrome on PATH"),
     pytest.mark.timeout(300),
 ]

@@ -3,10 +3,8 @@
 import re
 
 import perfkit
-from perfkit.show import figures_compare, report
-from perfkit.studies import published
-
-from .conftest import ROOT
+from perfkit.show import figures_compare, report, report_studies, words
+from tests.conftest import ROOT
 
 README = " ".join((ROOT / "README.md").read_text().split())
 
@@ -16,28 +14,28 @@ def plain(text):
 
 
 def test_the_readme_tells_what_the_stored_sweep_says():
-    assert report.headline(perfkit.load(ROOT / "data/example/sweep"), "cpu_per_call_us") in README
+    assert words.headline(perfkit.load(ROOT / "data/example/sweep"), "cpu_per_call_us") in README
 
 
 def test_the_readme_tells_what_the_stored_survey_says():
-    for line in survey.verdict(survey.read(survey.EXAMPLE)).splitlines():
+    for line in report_studies.engines_verdict(perfkit.survey(perfkit.engines())).splitlines():
         assert line.strip("-* ") in README
 
 
 def test_the_readme_tells_what_the_stored_comparison_says():
     folder = ROOT / "data/example/compare"
     answer = perfkit.answer(folder)
-    assert answer.sentence in README
-    figure = figures_compare.beside(answer, perfkit.load_joint(folder), perfkit.load(folder))
+    assert words.sentence(answer) in README
+    figure = figures_compare.both_ways(*figures_compare.inputs(folder))
     assert plain(figure.get_suptitle()) in README
 
 
 def test_the_readmes_table_is_that_of_the_stored_run():
-    _, kept = published.runs()
+    kept = perfkit.published() / "kept-connections"
     tables = report.study_tables(perfkit.load(kept)).split("\n\n")
     (shown,) = [one for one in tables if one.startswith("| Parameters (100 VUs)")]
     assert plain(shown) in README
-    assert report.headline(perfkit.load(kept), "cpu_per_call_us") in README
+    assert words.headline(perfkit.load(kept), "cpu_per_call_us") in README
 
 
 def test_every_file_that_the_documents_name_is_there():

@@ -22,6 +22,8 @@ def test_importing_the_package_brings_nothing_heavy():
 
 
 def test_a_served_process_brings_no_table_and_no_figure():
-    source = "import perfkit.serve, sys; print([m for m in ('pandas', 'matplotlib', 'scipy') if m in sys.modules])"
+    source = (
+        "import perfkit.subject.serve, sys; print([m for m in ('pandas', 'matplotlib', 'scipy') if m in sys.modules])"
+    )
     told = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"

@@ -4,8 +4,10 @@ import re
 
 import pytest
 
-from .conftest import FAULTS_SEEN, ROOT
-from .faults import FAULTS, Bench
+import perfkit
+from tests.conftest import FAULTS_SEEN, ROOT
+from tests.faults import FAULTS, Bench
+from tests.faults.bench import PLAN
 
 
 def table():
@@ -24,9 +26,15 @@ def test_the_table_has_every_fault_in_order_and_they_are_thirty_or_more():
     assert len(FAULTS) >= 30
 
 
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory):
+    return perfkit.sweep(**PLAN, out=tmp_path_factory.mktemp("faults") / "run")
+
+
+@pytest.mark.load
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_comes_out_as_the_table_has_it(name, tmp_path, monkeypatch, descendants):
-    happened, kept = FAULTS[name](Bench(tmp_path, monkeypatch, descendants))
+def test_a_fault_comes_out_as_the_table_has_it(name, tmp_path, finished_run, monkeypatch, descendants):
+    happened, kept = FAULTS[name](Bench(tmp_path, finished_run, monkeypatch, descendants))
     FAULTS_SEEN.append(f"{name} | {happened} | {kept}")
     expected_happened, expected_kept = table()[name]
     assert fits(expected_happened, happened), happened

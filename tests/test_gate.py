@@ -5,8 +5,7 @@ import pytest
 
 from perfkit import gate
 from perfkit.analysis.statistics import Ratio
-
-from .test_comparison import answer
+from tests.analysis.test_comparison import answer
 
 
 def test_a_gate_fails_only_where_the_whole_interval_is_beyond():

@@ -1,5 +1,4 @@
 import base64
-import inspect
 import json
 import os
 import shutil
@@ -15,10 +14,12 @@ from jupyter_client.manager import KernelManager
 
 import perfkit
 from perfkit import notebooks
+from perfkit.__main__ import main
 from perfkit.errors import PlanError
-
-from .conftest import ROOT, SMALL, command_of
-from .test_process import gone_within
+from perfkit.show import figures
+from perfkit.studies.catalogue import CATALOGUE
+from tests.conftest import ROOT, SMALL, command_of
+from tests.rig.test_process import gone_within
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 BIN = Path(sys.executable).parent
@@ -62,18 +63,13 @@ def test_a_notebook_is_committed_clean_and_thin(path):
             assert not any(word in cell.source for word in ("def ", "class ", "for ", "while ", "plt."))
 
 
-@pytest.mark.parametrize("kind", notebooks.EXPERIMENTS)
-def test_a_notebooks_parameters_are_those_of_its_function_with_the_same_defaults(kind):
-    cells = read(ROOT / f"notebooks/{kind}.ipynb").cells
+@pytest.mark.parametrize("study", CATALOGUE.values(), ids=lambda study: study.name)
+def test_a_notebooks_parameters_are_those_of_its_study_with_the_same_defaults_and_help(study):
+    cells = read(ROOT / f"notebooks/{study.name}.ipynb").cells
     (cell,) = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
-    told = {}
-    exec(cell.source, told)  # noqa: S102 - the project's own notebook
-    del told["__builtins__"]
-    function = notebooks.EXPERIMENTS[kind]
-    assert told == {name: one.default for name, one in inspect.signature(function).parameters.items()}
-    meanings = notebooks.parameters(f"{kind}.ipynb")
-    assert list(meanings) == list(told)
-    assert all(meanings.values())
+    lines = [f"{name} = {default!r}".replace("'", '"') for name, default in study.defaults.items()]
+    helps = [parameter.help for parameter in study.parameters.values()]
+    assert cell.source.splitlines() == [f"{line}  # {text}" for line, text in zip(lines, helps, strict=True)]
 
 
 def test_a_misspelt_parameter_is_refused_and_the_right_one_named():
@@ -84,13 +80,16 @@ def test_a_misspelt_parameter_is_refused_and_the_right_one_named():
         notebooks.check_parameters("compare", ["# Parameters\nrepeats = 5\n"])
 
 
+@pytest.mark.load
 @pytest.mark.parametrize(
-    ("cwd", "notebook"), [("notebooks", "sweep.ipynb"), (".", "notebooks/sweep.ipynb")], ids=["in notebooks", "at root"]
+    ("cwd", "notebook", "vus"),
+    [("notebooks", "sweep.ipynb", "2,5"), (".", "notebooks/sweep.ipynb", "2,")],
+    ids=["in notebooks", "at root"],
 )
-def test_papermill_runs_the_sweep_where_the_user_stands(tmp_path, cwd, notebook):
+def test_papermill_runs_the_sweep_where_the_user_stands(tmp_path, cwd, notebook, vus):
     before = set((ROOT / cwd).iterdir())
     told = run(
-        "papermill", notebook, tmp_path / "out.ipynb", "-p", "vus", "2,5", "-p", "duration_s", 1, "-p", "warmup_s", 0.3,
+        "papermill", notebook, tmp_path / "out.ipynb", "-p", "vus", vus, "-p", "duration_s", 0.7, "-p", "warmup_s", 0.3,
         "-p", "repeats", 2, "-p", "out", tmp_path / "run", cwd=ROOT / cwd,
     )  # fmt: skip
     assert {path.name for path in tmp_path.iterdir()} == {"run", "out.ipynb"}, "it wrote outside of out"
@@ -98,33 +97,37 @@ def test_papermill_runs_the_sweep_where_the_user_stands(tmp_path, cwd, notebook)
     assert told.returncode == 0, told.stderr[-2000:]
     assert "unknown parameter" not in told.stderr
     table = perfkit.load(tmp_path / "run")
-    assert len(table) == 8
+    assert len(table) == 4 * table["vus"].nunique()
     assert table["valid"].all()
     assert len(images(tmp_path / "out.ipynb")) >= 5
     assert "The answer." in text(tmp_path / "out.ipynb")
     assert (tmp_path / "run" / "trials.csv").exists()
-    for name in perfkit.figures.ALL:
+    for name in figures.ALL:
         for end in ("png", "svg"):
             assert (tmp_path / "run" / "figures" / f"{name}.{end}").stat().st_size > 5000
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("vuss", "500", "did you mean 'vus'"),
-        ("vus", "0", "vus=0 is no whole number"),
-        ("vus", "10,10", "a level twice"),
-    ],
-)
-def test_papermill_stops_at_bad_input_before_anything_starts(tmp_path, name, value, message):
-    told = run(
-        "papermill", "notebooks/sweep.ipynb", tmp_path / "out.ipynb", "-p", name, value, "-p", "out", tmp_path / "run"
+def test_papermill_stops_at_a_misspelt_parameter_before_anything_starts(tmp_path):
+    result = run(
+        "papermill", "notebooks/sweep.ipynb", tmp_path / "out.ipynb", "-p", "vuss", 500, "-p", "out", tmp_path / "run"
     )
-    assert told.returncode != 0
-    assert message in told.stderr
+    assert result.returncode != 0
+    assert "did you mean 'vus'" in result.stderr
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(("vus", "message"), [(0, "vus=0 is no whole number"), ("10,10", "a level twice")])
+def test_a_notebooks_cells_stop_at_bad_input_before_anything_starts(tmp_path, vus, message):
+    parameters, measuring = [
+        cell.source for cell in read(ROOT / "notebooks/sweep.ipynb").cells if cell.cell_type == "code"
+    ][:2]
+    injected = f"# Parameters\nvus = {vus!r}\nout = {str(tmp_path / 'run')!r}\n"
+    with pytest.raises(PlanError, match=message):
+        exec("\n".join((parameters, injected, measuring)), {"In": ["", parameters, injected]})  # noqa: S102 - our own
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.load
 def test_the_shell_runs_the_sweep_on_this_environments_kernel_with_progress(tmp_path):
     """A kernel of the same name that the user has must not be the one that runs."""
     kernel = tmp_path / "home/.local/share/jupyter/kernels/python3"
@@ -133,7 +136,7 @@ def test_the_shell_runs_the_sweep_on_this_environments_kernel_with_progress(tmp_
         folder.mkdir(parents=True)
         spec = {"argv": ["/bin/false", "{connection_file}"], "display_name": "not this one", "language": "python"}
         (folder / "kernel.json").write_text(json.dumps(spec))
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in {**SMALL, "vus": "2,"}.items()]
     told = run(
         sys.executable, "-m", "perfkit", "sweep", *options, "--out", "run", cwd=tmp_path,
         HOME=str(tmp_path / "home"), JUPYTER_PATH=str(tmp_path / "elsewhere"),
@@ -142,7 +145,7 @@ def test_the_shell_runs_the_sweep_on_this_environments_kernel_with_progress(tmp_
     assert told.stdout.splitlines()[-1] == f"executed notebook: {tmp_path / 'run' / 'sweep.ipynb'}"
     assert len(images(tmp_path / "run" / "sweep.ipynb")) >= 5
     assert "block 2/2" in told.stderr
-    assert "8/8" in told.stderr
+    assert "4/4" in told.stderr
     assert "<00:" in told.stderr, "no time left is shown"
     assert perfkit.load(tmp_path / "run")["valid"].all()
 
@@ -170,12 +173,29 @@ def test_the_shell_draws_a_stored_run(measured, tmp_path):
         (["--run", "/no/run"], "/no/run is no run folder"),
     ],
 )
-def test_the_shell_refuses_bad_input_in_one_line(tmp_path, arguments, message):
-    told = run(sys.executable, "-m", "perfkit", "sweep", *arguments, "--out", tmp_path / "run")
-    assert told.returncode == 2
-    assert message in told.stderr
-    assert "Traceback" not in told.stderr
+def test_the_shell_refuses_bad_input_in_one_line(tmp_path, capsys, arguments, message):
+    try:
+        code = main(["sweep", *arguments, "--out", str(tmp_path / "run")])
+    except SystemExit as error:  # argparse's way
+        code = error.code
+    assert code == 2
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_bad_input_gives_a_shell_exit_code_2_and_no_traceback(tmp_path):
+    result = run(sys.executable, "-m", "perfkit", "sweep", "--vus", "0", "--out", tmp_path / "run")
+    assert (result.returncode, "vus=0" in result.stderr, "Traceback" in result.stderr) == (2, True, False)
+
+
+def test_help_has_every_parameter_with_its_default(capsys):
+    with pytest.raises(SystemExit):
+        main(["compare", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for name, parameter in CATALOGUE["compare"].parameters.items():
+        assert f"--{name.replace('_', '-')}" in text
+        assert parameter.help.split(";")[0] in text
+    assert "(threads/inputQ)" in text
 
 
 def test_make_hands_every_variable_on_as_an_option():
@@ -184,6 +204,7 @@ def test_make_hands_every_variable_on_as_an_option():
         assert f"'{option}'" in told.stdout
 
 
+@pytest.mark.load
 @pytest.mark.parametrize("stop", ["interrupt_kernel", "kill"])
 def test_a_kernel_that_is_stopped_or_killed_leaves_no_server_and_no_k6(tmp_path, descendants, stop):
     """JupyterLab's stop button interrupts the kernel; a crash of it is a SIGKILL."""

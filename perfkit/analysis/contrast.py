@@ -1,4 +1,4 @@
-"""From the tidy table to ratios: the logarithm of one seat's metric in another's, block by block, whatever the factor."""
+"""From the tidy table to ratios: one seat's metric in another's, block by block, whatever the factor."""
 
 from collections.abc import Sequence
 

@@ -6,7 +6,7 @@ DEARER, CHEAPER, NO_RELEVANT, NOT_KNOWN = "dearer", "cheaper", "no relevant diff
 
 
 def band(margin_pct: float) -> tuple[float, float]:
-    """Return the least and the largest ratio that are no relevant difference: as far in either direction on logarithms."""
+    """Return the least and the largest ratio that are no relevant difference, as far apart from 1 on logarithms."""
     margin = 1 + margin_pct / 100
     return 1 / margin, margin
 
@@ -15,7 +15,7 @@ def judge(found: Ratio, margin_pct: float) -> str:
     """Return what a ratio of costs says, by its interval and the largest difference that does not matter.
 
     `NO_RELEVANT`: the whole interval is within the margin (`found` may still exclude 1: then the sign is known too).
-    `DEARER`, `CHEAPER`: it excludes 1 and is not within the margin. `NOT_KNOWN`: neither, or one block gives no interval.
+    `DEARER`, `CHEAPER`: it excludes 1 and is not within the margin. `NOT_KNOWN`: neither, or one block has no interval.
     """
     if found.low is None or found.high is None:
         return NOT_KNOWN

@@ -54,7 +54,8 @@ PARAMETERS = {
         ),
         Parameter("solo", "True: solo trials in the same blocks, for throughput and latency", reading.yes_or_no),
         Parameter(
-            "share_session", "True: all servers in one session, which makes their shares unequal: a check of the method",
+            "share_session",
+            "True: all servers in one session, which makes their shares unequal: a check of the method",
             reading.yes_or_no,
         ),
         Parameter("pin", "keep servers and k6 on cores of their own", reading.yes_or_no),

@@ -1,4 +1,4 @@
-"""What to run: cells of arms under loads, taken once in every block, in seeded random order, until the stop rule ends it."""
+"""What to run: cells, each once in every block, in seeded random order, until the stop rule ends it."""
 
 import random
 import resource

@@ -27,8 +27,8 @@ def load_plan(run: str | Path) -> Plan:
     data = _read(Path(run) / "plan.json")
     if data.get("schema") not in stored.READABLE:
         raise StoreError(
-            f"run {run} is of schema {data.get('schema')!r}, this perfkit reads {', '.join(map(str, stored.READABLE))}; "
-            "draw it with the commit in its environment.json"
+            f"run {run} is of schema {data.get('schema')!r}, this perfkit reads "
+            f"{', '.join(map(str, stored.READABLE))}; draw it with the commit in its environment.json"
         )
     try:
         return stored.plan(data)

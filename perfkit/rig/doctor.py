@@ -104,9 +104,9 @@ def generator(program: str = "k6") -> Finding:
     return Finding("k6", True, f"{program_found.version} at {program_found.path}", "")
 
 
-def noise(seconds: float = NOISE_S) -> Finding:
+def noise() -> Finding:
     """How much the time of one and the same loop varies."""
-    took, until = [], time.perf_counter() + seconds
+    took, until = [], time.perf_counter() + NOISE_S
     while time.perf_counter() < until:
         began = time.perf_counter()
         for _ in range(LOOP):

@@ -51,7 +51,7 @@ def code_digest(root: Path = ROOT) -> str:
 
 
 def _program_digest(command: str) -> str:
-    """Return a digest of those words of a command that are programs or files; what these load by themselves is not in it."""
+    """Return a digest of those words of a command that are programs or files; what these load is not in it."""
     words = shlex.split(command)
     found = [shutil.which(words[0]), *words[1:]]
     return _digest(None, (Path(word) for word in found if word and Path(word).is_file()))

@@ -1,4 +1,4 @@
-"""What a person sees: figures, sentences, tables. Everything is computed from what is stored, never from live objects."""
+"""What a person sees: figures, sentences, tables, all computed from what is stored."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

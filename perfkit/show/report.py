@@ -65,7 +65,7 @@ def solo(answer: Answer) -> Markdown:
 def controls(answer: Answer) -> Markdown:
     """Return what the controls of a comparison showed, and its caveats."""
     checks = [
-        f"- **{CONTROL_NAMES[name]} {'passed' if one.ok else 'failed'}:** {words.control_sentence(name, one)}."
+        f"- **{CONTROL_NAMES[name]} {'passed' if one.ok else 'failed'}:** {words.control_sentence(one)}."
         for name, one in answer.controls.items()
     ]
     return Markdown("\n".join([*checks, *(f"- {caveat}" for caveat in words.caveats(answer))]))

@@ -142,12 +142,13 @@ def sentence(answer: Answer) -> str:
     """Return what a comparison says, in one sentence."""
     plan, result = answer.plan, answer.cpu_per_call
     if result is None:
-        return f"The instrument is not trusted here: of {answer.paired_trials} {plan.paired} trials, {answer.blocks} count."
+        trials = f"{answer.paired_trials} {plan.paired} trials"
+        return f"The instrument is not trusted here: of {trials}, {answer.blocks} count."
     a, b = comparison.names(plan)
     size = f"{percent(result)} at {plan.vus} VUs an arm, {result.blocks} blocks"
     margin = f"{plan.margin_pct:g} % in CPU per call"
     if answer.verdict == comparison.NOT_TRUSTED:
-        failed = "; ".join(control_sentence(name, one) for name, one in answer.controls.items() if not one.ok)
+        failed = "; ".join(control_sentence(one) for one in answer.controls.values() if not one.ok)
         return f"The instrument is not trusted here: {failed}."
     if answer.verdict == comparison.NOT_KNOWN:
         return (
@@ -161,7 +162,7 @@ def sentence(answer: Answer) -> str:
     return f"{b} costs {'more' if result.ratio > 1 else 'less'} CPU per call than {a}: {size}."
 
 
-def control_sentence(name: str, control: Control) -> str:
+def control_sentence(control: Control) -> str:
     """Return what a control was expected to show, what it showed, and what it could have missed."""
     result = control.result
     if control.cost_us is None:

@@ -1,4 +1,4 @@
-"""The server process: one arm served until a signal; it prints two JSON lines, when it is ready and when it has stopped."""
+"""The server process: one arm served until a signal; it prints a JSON line when it is ready and one when it stops."""
 
 import json
 import logging

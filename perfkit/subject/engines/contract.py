@@ -48,7 +48,7 @@ def read(raw: bytes) -> int:
     """Return what a request asks to add; a GarbledRequest where the bytes are no counter.incrementBy.
 
     Engines get the bytes, not the message: grpcio answers bytes that it can't deserialise itself and then keeps the
-    call, 20 kB of it, as long as the connection lives (tests/faults.py sends 10,000).
+    call, 20 kB of it, as long as the connection lives (tests/faults/wire.py sends 20,000).
     """
     if len(raw) > MESSAGE_MAX_BYTES:
         raise OversizeRequest(f"the request has {len(raw)} bytes; {MESSAGE_MAX_BYTES} are allowed")

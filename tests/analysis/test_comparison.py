@@ -1,0 +1,165 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from perfkit.analysis import comparison, controls, statistics, stopping
+from perfkit.analysis.comparison import A_DEARER, B_DEARER, NO_RELEVANT, NOT_KNOWN, NOT_TRUSTED
+from perfkit.record.load import load
+from perfkit.record.validity import FLAGS
+from perfkit.show import words
+from tests.conftest import plan_compare
+
+PLAN = plan_compare()
+NO_SOLO = pd.DataFrame(columns=["block", "method", "role", "vus", "took_s", "valid", "complete", "flags"])
+
+
+def joint(ratio=1.05, blocks=12, sd=0.005, aa=1.0, handicap=1.12, base_us=100.0, drift=0.1, seed=0, flags=""):
+    """Joint trials whose true ratios are known; the machine drifts far more than the arms differ."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for block in range(blocks):
+        speed = math.exp(random.normal(0, drift))
+        for role, true in (("a", 1.0), ("aa", aa), ("handicap", handicap), ("b", ratio)):
+            cost = base_us * speed * true * math.exp(random.normal(0, sd))
+            rows.append(
+                {"block": block, "attempt": 0, "method": "joint", "role": role, "vus": 20,
+                 "cpu_per_call_us": cost, "took_s": 4.0, "valid": True,
+                 "complete": True, "flags": flags, "started_at": f"{block}"}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def alone(ratio=1.05, blocks=12, sd=0.03, handicap=1.12, seed=1, flags="", valid=True):
+    """Solo trials in the same blocks, each at a speed of its own; latency and throughput differ by the same ratio."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for block in range(blocks):
+        for role, true in (("a", 1.0), ("handicap", handicap), ("b", ratio)):
+            cost = 100.0 * true * math.exp(random.normal(0, sd))
+            rows.append(
+                {"block": block, "attempt": 0, "method": "solo", "role": role, "vus": 20,
+                 "cpu_per_call_us": cost, "took_s": 3.0,
+                 "valid": valid, "complete": True, "flags": flags, "started_at": f"{block}{role}",
+                 "throughput_rps": 1e6 / cost, "p50_ms": cost / 5, "p95_ms": cost / 4, "p99_ms": cost / 3}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def answer(plan=PLAN, **options):
+    return comparison.answer(plan, joint(**options), NO_SOLO)
+
+
+def primary(plan, **options):
+    """What `answer` says first, without the rest, for simulations."""
+    return stopping.primary(plan, controls.role_logs(controls.by_block(joint(**options)), "b").tolist())
+
+
+@pytest.mark.parametrize(
+    ("options", "verdict", "text"),
+    [
+        ({"ratio": 1.10}, B_DEARER, "inputQ costs more CPU per call than mutex: +9.9 % (95 % interval +9.3 % to"),
+        ({"ratio": 0.90}, A_DEARER, "inputQ costs less CPU per call than mutex: -10.1 %"),
+        ({"ratio": 1.00}, NO_RELEVANT, "inputQ and mutex differ by less than 3 % in CPU per call"),
+        ({"ratio": 1.015}, NO_RELEVANT, "and inputQ is the dearer"),
+        ({"ratio": 1.00, "sd": 0.08}, NOT_KNOWN, "s more should tell"),
+        ({"aa": 1.03}, NOT_TRUSTED, "The instrument is not trusted here: the same arm again costs +"),
+        ({"handicap": 1.0}, NOT_TRUSTED, "10 µs burned in each call cost"),
+        ({"handicap": 0.9}, NOT_TRUSTED, "wanted: detected"),
+        ({"handicap": 1.05}, NOT_TRUSTED, "not less than was burned"),
+        ({"blocks": 1}, NOT_TRUSTED, "of 1 joint trials, 1 count"),
+    ],
+)
+def test_the_verdict_follows_from_the_interval_the_margin_and_the_controls(options, verdict, text):
+    told = answer(**options)
+    assert told.verdict == verdict
+    assert text in words.sentence(told)
+    assert told.is_reached == (verdict not in (NOT_KNOWN, NOT_TRUSTED))
+
+
+def test_a_difference_beyond_the_margin_with_known_sign_is_told_by_how_much():
+    told = answer(ratio=1.035, sd=0.01)  # its interval straddles the margin, and excludes 1
+    assert told.verdict == B_DEARER
+    assert "95 % interval +" in words.sentence(told)
+
+
+def test_a_difference_as_large_as_the_detectable_one_is_found_four_times_out_of_five():
+    plan = plan_compare(precision_pct=0)
+    error = 0.005 * math.sqrt(2 / 20)
+    true = 1 + statistics.detectable_pct(error, 19) / 100
+    found = 0
+    for seed in range(300):
+        found += primary(plan, ratio=true, blocks=20, seed=seed).low > 1
+    assert 0.73 <= found / 300 <= 0.87
+
+
+def test_no_difference_is_told_as_one_in_about_one_of_twenty_studies():
+    differ = [primary(PLAN, ratio=1.0, blocks=8, seed=seed).differs for seed in range(400)]
+    assert 0.025 <= sum(differ) / 400 <= 0.08
+
+
+def test_what_solo_trials_say_of_every_metric():
+    told = comparison.answer(PLAN, joint(), alone(ratio=1.25, sd=0.001)).solo
+    assert list(told) == ["cpu_per_call", "throughput", "p50", "p95", "p99", "handicap"]
+    for name in ("cpu_per_call", "p50", "p95", "p99"):
+        assert told[name].ratio == pytest.approx(1.25, rel=0.01)
+    assert told["throughput"].ratio == pytest.approx(0.8, rel=0.01)
+    assert told["handicap"].ratio == pytest.approx(1.12, rel=0.01)
+
+
+def test_solo_trials_with_a_limited_generator_keep_only_cpu_per_call_and_are_listed():
+    told = comparison.answer(PLAN, joint(), alone(flags="generator limited"))
+    assert list(told.solo) == ["cpu_per_call", "handicap"]
+    assert any("36 of 48 trials (solo a: block 0, 1, 2" in caveat for caveat in words.caveats(told))
+    assert any(caveat.startswith("No verdict on throughput or latency") for caveat in words.caveats(told))
+
+
+@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
+def test_every_flagged_trial_is_listed(flag):
+    told = comparison.answer(PLAN, joint(flags=flag.name), NO_SOLO)
+    assert any(caveat.startswith(flag.sentence) and "12 of 12" in caveat for caveat in words.caveats(told))
+
+
+def test_a_machine_that_changed_in_mid_run_is_told():
+    changed = joint(drift=0.0)
+    changed.loc[changed["block"] >= 6, "cpu_per_call_us"] *= 1.5
+    assert any(
+        "1.50 times as much in the second half" in one
+        for one in words.caveats(comparison.answer(PLAN, changed, NO_SOLO))
+    )
+    assert not any("changed in mid-run" in one for one in words.caveats(answer(drift=0.0)))
+
+
+def test_the_interval_is_followed_over_time():
+    steps = comparison.narrowing(PLAN, joint(blocks=5))
+    assert [spent for spent, _ in steps] == [8.0, 12.0, 16.0, 20.0]
+    assert [one.blocks for _, one in steps] == [2, 3, 4, 5]
+
+
+def test_solo_trials_are_followed_over_the_time_of_both_their_arms():
+    steps = comparison.narrowing(PLAN, alone(blocks=4))
+    assert [spent for spent, _ in steps] == [12.0, 18.0, 24.0]
+    wide = alone(blocks=4).pivot_table(index="block", columns="role", values="cpu_per_call_us")
+    logs = np.log(wide["b"] / wide["a"])
+    assert [math.log(one.ratio) for _, one in steps] == pytest.approx([logs[:count].mean() for count in (2, 3, 4)])
+    assert comparison.narrowing(PLAN, NO_SOLO) == []
+
+
+def test_arms_are_called_by_their_patterns_where_only_those_differ():
+    assert comparison.names(PLAN) == ("mutex", "inputQ")
+    assert comparison.names(plan_compare(b="mutex?workers=4"))[1] == "threads/mutex?workers=4"
+    assert comparison.names(plan_compare(b="threads/mutex"))[1] == "the same again"
+    assert comparison.names(plan_compare(b="exec:./s {port}"))[1] == "exec:./s {port}"
+
+
+def test_a_real_comparison_finds_the_handicap_and_carries_solo_trials(compared):
+    import perfkit
+
+    told = perfkit.answer(compared)
+    assert told.blocks >= 6
+    assert told.controls["handicap"].result.ratio > 1.02
+    assert "cpu_per_call" in told.solo
+    assert told.seconds > 10
+    joined = load(compared, "joint")
+    assert joined.groupby("block")["share"].sum().tolist() == pytest.approx([1.0] * joined["block"].nunique())

@@ -1,0 +1,85 @@
+import json
+import sys
+from dataclasses import asdict
+from importlib import import_module
+
+import pytest
+
+from perfkit.design.arms import Arm, parse_arm
+from perfkit.design.engines import ENGINES, LOOPS, PATTERNS
+from perfkit.errors import PlanError
+from perfkit.subject.counters import PATTERNS as COUNTERS
+from perfkit.subject.counters_async import PATTERNS as ASYNC_COUNTERS
+
+
+@pytest.mark.parametrize(
+    ("text", "arm"),
+    [
+        ("inputQ", Arm("threads", "inputQ", 10)),
+        ("inputq", Arm("threads", "inputQ", 10)),
+        (" threads/mutex ", Arm("threads", "mutex", 10)),
+        ("threads/mutex?workers=4", Arm("threads", "mutex", 4)),
+        ("mutex?burn_us=10", Arm("threads", "mutex", 10, 10)),
+        ("mutex?hold_us=500&burn_us=10", Arm("threads", "mutex", 10, 10, hold_us=500)),
+        ("asyncio/mutex", Arm("asyncio", "mutex", loop="uvloop")),
+        ("asyncio/inputQ?loop=asyncio", Arm("asyncio", "inputQ", loop="asyncio")),
+        ("native/inputQ", Arm("native", "inputQ", 10)),
+        ("native/inputQ?batch=64", Arm("native", "inputQ", batch=64)),
+    ],
+)
+def test_an_arm_reads_back_from_its_name(text, arm):
+    assert parse_arm(text, workers=10) == arm
+    assert parse_arm(arm.name, workers=1) == arm
+    assert Arm(**json.loads(json.dumps(asdict(arm)))) == arm
+
+
+def test_the_name_of_an_arm_has_just_the_options_that_count():
+    assert parse_arm("asyncio/mutex?loop=asyncio", workers=10).name == "asyncio/mutex?loop=asyncio"
+    assert parse_arm("native/inputQ?batch=8&burn_us=5", workers=10).name == "native/inputQ?batch=8&burn_us=5"
+    assert Arm("asyncio", "mutex").name == "asyncio/mutex"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tornado/mutex", "an engine (threads, asyncio, native)"),
+        ("threads/mutex?batch=4", "threads/mutex has no option 'batch'; it has workers, hold_us, burn_us"),
+        ("native/mutex?batch=4", "native/mutex has no option 'batch'"),
+        ("asyncio/mutex?workers=4", "asyncio/mutex has no option 'workers'; it has loop, hold_us, burn_us"),
+        ("native/inputQ?batch=0", "batch='0' is no whole number from 1"),
+        ("native/inputQ?batch=4&workers=2", "with batch, one owner does everything, so there are no workers"),
+        ("asyncio/mutex?loop=trio", "loop='trio' is no event loop; write loop=uvloop or loop=asyncio"),
+        ("threads/mutex?workers=0", "workers='0' is no whole number from 1"),
+        ("threads/mutex?hold_us=-1", "hold_us='-1' is no whole number from 0"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_arm_is_refused_with_what_does(text, message):
+    with pytest.raises(PlanError) as raised:
+        parse_arm(text, workers=10)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("engine", [name for name, facts in ENGINES.items() if facts.module])
+def test_an_engine_that_is_not_installed_is_named_with_the_command_and_changes_nothing_else(monkeypatch, engine):
+    monkeypatch.setitem(sys.modules, ENGINES[engine].module, None)
+    with pytest.raises(PlanError) as raised:
+        parse_arm(f"{engine}/mutex", workers=10)
+    assert f"engine {engine} is not installed; install it: .venv/bin/pip install -e '.[{engine}]'" in str(raised.value)
+    for other in set(ENGINES) - {engine}:
+        assert parse_arm(f"{other}/mutex", workers=10).engine == other
+
+
+def test_without_uvloop_an_arm_runs_on_asyncios_own_loop_and_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    assert parse_arm("asyncio/mutex", workers=10).name == "asyncio/mutex?loop=asyncio"
+    with pytest.raises(PlanError, match=r"loop='uvloop' is not installed; install it: .*\[uvloop\]"):
+        parse_arm("asyncio/mutex?loop=uvloop", workers=10)
+
+
+def test_what_can_be_asked_for_can_be_served():
+    assert set(PATTERNS) == set(COUNTERS) == set(ASYNC_COUNTERS)
+    for engine, facts in ENGINES.items():
+        assert set(facts.options) == set(PATTERNS)
+        assert callable(import_module(f"perfkit.subject.engines.{engine}").start)
+    for loop in LOOPS:
+        assert callable(import_module(loop).new_event_loop)

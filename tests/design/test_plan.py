@@ -1,0 +1,198 @@
+import json
+import resource
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perfkit.design import stored
+from perfkit.design.arms import PATTERNS, Arm
+from perfkit.design.parameters import STUDY_LEVELS
+from perfkit.design.plan import JOINT
+from perfkit.errors import PlanError
+from tests.conftest import plan_compare, plan_sweep
+
+
+def levels_of(plan):
+    return tuple(dict.fromkeys(cell.load.vus for cell in plan.cells))
+
+
+@pytest.mark.parametrize(
+    ("vus", "levels"),
+    [
+        (500, (10, 100, 200, 300, 500)),
+        (1000, STUDY_LEVELS),
+        (10, (10,)),
+        (50, (10, 50)),
+        (2000, (*STUDY_LEVELS, 2000)),
+        ("300", (10, 100, 200, 300)),
+        ("10,50", (10, 50)),
+        (" 50 , 10 ", (10, 50)),
+        ("50,", (50,)),
+        ([7], (7,)),
+        ((20, 5), (5, 20)),
+    ],
+)
+def test_a_number_of_vus_is_a_ceiling_and_a_list_is_just_those(vus, levels):
+    assert levels_of(plan_sweep(vus=vus)) == levels
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"vus": 0}, "vus=0 is no whole number from 1; vus=500"),
+        ({"vus": -5}, "vus=-5"),
+        ({"vus": "abc"}, "vus='abc'"),
+        ({"vus": True}, "vus=True"),
+        ({"vus": 2.5}, r"vus=2\.5"),
+        ({"vus": float("nan")}, "vus=nan"),
+        ({"vus": []}, r"vus=\[\] names no level"),
+        ({"vus": ","}, r"vus=\[\] names no level"),
+        ({"vus": [10, 10]}, r"vus=\[10, 10\] names a level twice"),
+        ({"vus": "10,x"}, "vus='x'"),
+        ({"vus": None}, "vus=None"),
+        ({"duration_s": 0}, "duration_s=0 is no number of seconds"),
+        ({"duration_s": "inf"}, "duration_s='inf'"),
+        ({"duration_s": 0.5, "warmup_s": 0.2}, r"0\.7 s together"),
+        ({"warmup_s": -1}, "warmup_s=-1"),
+        ({"repeats": 0}, "repeats=0"),
+        ({"rate": 0}, "rate=0"),
+        ({"rate": 1.5}, r"rate=1\.5"),
+        ({"workers": 0}, "workers=0"),
+        ({"joint": True, "arms": "mutex"}, "joint=True compares two arms, and arms='mutex' names 1"),
+        ({"joint": True, "rate": 100}, "rate=100 and joint=True"),
+        ({"seed": -1}, "seed=-1"),
+        ({"pin": "perhaps"}, "pin='perhaps'"),
+        ({"arms": "mutex,spinlock"}, "arm 'spinlock' is unknown; an arm is a pattern"),
+        ({"arms": "fibers/mutex"}, "arm 'fibers/mutex' is unknown"),
+        ({"arms": "mutex?wrkers=3"}, "is unknown"),
+        (
+            {"arms": "mutex?workers=0"},
+            r"in arm 'mutex\?workers=0', workers='0' is no whole number from 1; e.g. workers=10",
+        ),
+        ({"arms": "mutex,threads/mutex"}, "names an arm twice"),
+        ({"arms": ""}, "arm '' is unknown"),
+        ({"arms": []}, r"arms=\[\] names no arm"),
+        ({"arms": 3}, "arms=3 names no arm"),
+    ],
+)
+def test_what_makes_no_experiment_is_refused_by_its_value(parameters, message):
+    with pytest.raises(PlanError, match=message):
+        plan_sweep(**parameters)
+
+
+def test_more_vus_than_files_can_be_open_are_refused(monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 20_000))
+    with pytest.raises(PlanError, match=r"vus=100000: .*20000 open files; .*19800 VUs"):
+        plan_sweep(vus=100_000)
+    assert levels_of(plan_sweep(vus=[19_800])) == (19_800,)
+
+
+def test_parameters_may_come_as_text():
+    as_text = plan_sweep(vus="500", duration_s="3", repeats="5", rate="None", pin="true", seed="1", workers="4")
+    assert as_text == plan_sweep(vus=500, duration_s=3, repeats=5, rate=None, pin=True, seed=1, workers=4)
+
+
+def test_every_block_takes_every_arm_at_every_level_once():
+    plan = plan_sweep(vus=300, repeats=3)
+    for block in range(plan.stop.blocks):
+        taken = [(trial.load.vus, trial.seats[0].arm) for trial in plan.block(block)]
+        assert sorted(taken, key=str) == sorted(((vus, arm) for vus in levels_of(plan) for arm in plan.arms), key=str)
+        assert {trial.block for trial in plan.block(block)} == {block}
+
+
+def test_a_joint_sweep_has_a_joint_trial_at_each_level_beside_the_solo_ones():
+    plan = plan_sweep(vus="10,20", joint=True)
+    joint = [trial for trial in plan.block(0) if trial.method == JOINT]
+    assert sorted(trial.load.vus for trial in joint) == [10, 20]
+    assert {seat.role for seat in joint[0].seats} == {"a", "aa", "handicap", "b"}
+    assert len(plan.block(0)) == 6
+
+
+def test_the_arms_of_a_level_are_neighbours_in_time():
+    for block in range(10):
+        levels = [trial.load.vus for trial in plan_sweep(vus=500).block(block)]
+        assert levels[::2] == levels[1::2]
+
+
+def test_the_order_comes_from_the_seed_and_differs_between_blocks():
+    plan, again, other = plan_sweep(seed=1), plan_sweep(seed=1), plan_sweep(seed=2)
+    orders = [plan.block(block) for block in range(20)]
+    assert orders == [again.block(block) for block in range(20)]
+    assert orders != [other.block(block) for block in range(20)]
+    firsts = {order[0].seats[0].arm.pattern for order in orders}
+    assert firsts == set(PATTERNS), "one arm always goes first"
+
+
+@given(
+    st.lists(st.integers(1, 5000), min_size=1, max_size=6, unique=True),
+    st.integers(1, 9),
+    st.integers(0, 99),
+    st.none() | st.integers(1, 10**6),
+    st.booleans(),
+)
+def test_a_plan_survives_json(levels, repeats, seed, rate, pin):
+    plan = plan_sweep(vus=levels, repeats=repeats, seed=seed, rate=rate, pin=pin)
+    assert stored.plan(json.loads(json.dumps(plan.to_dict()))) == plan
+
+
+def test_a_comparison_has_a_joint_trial_a_block_with_its_controls():
+    plan = plan_compare()
+    (trial,) = plan.block(0)
+    arms = {seat.role: seat.arm for seat in trial.seats}
+    assert arms["a"] == arms["aa"] == Arm("threads", "mutex", 10)
+    assert arms["handicap"] == Arm("threads", "mutex", 10, burn_us=10)
+    assert arms["b"] == Arm("threads", "inputQ", 10)
+    assert trial.method == JOINT
+    assert trial.load.rate is None
+
+
+def test_a_comparisons_order_is_random_and_seeded():
+    orders = [tuple(seat.role for seat in plan_compare().block(block)[0].seats) for block in range(30)]
+    assert len(set(orders)) > 10
+    assert {order[0] for order in orders} == {"a", "aa", "handicap", "b"}
+    assert orders == [tuple(seat.role for seat in plan_compare().block(block)[0].seats) for block in range(30)]
+
+
+def test_solo_trials_stand_in_the_same_blocks():
+    plan = plan_compare(solo=True, rate=300)
+    trials = plan.block(0)
+    assert sorted(trial.seats[0].role for trial in trials if trial.method != JOINT) == ["a", "b", "handicap"]
+    assert {trial.load.rate for trial in trials} == {None, 300}
+    firsts = {plan.block(block)[0].method == JOINT for block in range(20)}
+    assert firsts == {True, False}
+
+
+def test_a_foreign_a_is_measured_beside_perfkits_own_handicap():
+    plan = plan_compare(a="exec:./server --port {port}")
+    arms = {seat.role: seat.arm for seat in plan.block(0)[0].seats}
+    assert arms["a"].command == arms["aa"].command == "./server --port {port}"
+    assert arms["yardstick"] == Arm("threads", "mutex", 10)
+    assert arms["handicap"] == Arm("threads", "mutex", 10, burn_us=10)
+
+
+def test_a_comparison_survives_json():
+    plan = plan_compare(a="exec:./server {port}", solo=True, rate=5)
+    assert stored.plan(json.loads(json.dumps(plan.to_dict()))) == plan
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"a": "threads/spin"}, "arm 'threads/spin' is unknown"),
+        ({"b": "exec:./server"}, r"'exec:\./server' does not say where the port goes; write \{port\}"),
+        ({"b": "exec:"}, "does not say where the port goes"),
+        ({"b": "exec:'./server {port}"}, "can't be read as a command"),
+        ({"vus": 0}, "vus=0"),
+        ({"budget_s": 0}, "budget_s=0"),
+        ({"precision_pct": -1}, "precision_pct=-1 is no number of per cent"),
+        ({"margin_pct": 100}, "margin_pct=100"),
+        ({"solo": "perhaps"}, "solo='perhaps'"),
+        ({"rate": 100}, "rate=100 is of solo trials, and solo=False"),
+        ({"vus": 5000}, r"vus=5000 at each of 4 servers: .* or stay at \d+ VUs"),
+    ],
+)
+def test_what_makes_no_comparison_is_refused_by_its_value(parameters, message, monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 20_000))
+    with pytest.raises(PlanError, match=message):
+        plan_compare(**parameters)

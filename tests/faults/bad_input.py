@@ -1,0 +1,53 @@
+"""Bad input."""
+
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from perfkit import notebooks
+from perfkit.errors import PerfkitError
+from tests.faults.bench import FAULTS, PLAN, Bench, fault
+
+
+def _refusal(name: str, **changes: object) -> None:
+    FAULTS[name] = lambda bench: bench.refused(**changes)
+
+
+_refusal("no VU (`vus=0`)", vus=0)
+_refusal("no level (`vus=[]`)", vus=[])
+_refusal("a level twice (`vus=[10, 10]`)", vus=[10, 10])
+_refusal("more VUs than open files", vus=100_000_000)
+_refusal("no time (`duration_s=0`)", duration_s=0)
+_refusal("no block (`repeats=0`)", repeats=0)
+_refusal("an unknown arm", arms="mutex,spin")
+_refusal("a shell command as a number", vus="$(touch /tmp/x)")
+_refusal("no k6", k6="/no/such/k6")
+_refusal("a folder that can't be made", out="/dev/null/run")
+
+
+@fault("a misspelt parameter (`vuss`)")
+def _(_bench: Bench) -> tuple[str, str]:
+    with pytest.raises(PerfkitError) as told:
+        notebooks.check_parameters("sweep", ["# Parameters\nvuss = 500\n"])
+    return str(told.value), "nothing was started"
+
+
+@fault("a k6 that is too old")
+def _(bench: Bench) -> tuple[str, str]:
+    path = bench.folder / "k6"
+    path.write_text("#!/bin/sh\necho 'k6 v0.57.0 (go1.23)'\n")
+    path.chmod(0o755)
+    return bench.refused(k6=str(path))
+
+
+@fault("a limit of 64 open files")
+def _(bench: Bench) -> tuple[str, str]:
+    told = subprocess.run(
+        [sys.executable, "-c", f"import perfkit; perfkit.sweep(**{PLAN!r}, out={str(bench.out)!r})"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)),
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert not bench.out.exists()
+    return told.stderr.strip().splitlines()[-1].partition(": ")[2], "nothing was started"

@@ -1,0 +1,115 @@
+"""Where a fault is done to the real thing: each returns (what happened, what was kept)."""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import perfkit
+from perfkit.analysis.stopping import is_over
+from perfkit.errors import PerfkitError
+from perfkit.record.load import is_fulfilled
+from perfkit.studies import campaign
+from tests.conftest import command_of
+
+PLAN = {"vus": [2], "duration_s": 1, "warmup_s": 0.3, "repeats": 1}
+"""Two trials."""
+
+FAULTS: dict[str, Callable[["Bench"], tuple[str, str]]] = {}
+
+
+class Bench:
+    """Where a fault is done."""
+
+    def __init__(
+        self,
+        folder: Path,
+        finished_run: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        descendants: Callable[[int], set[int]],
+    ) -> None:
+        self.folder, self.monkeypatch, self.descendants = folder, monkeypatch, descendants
+        self.out = folder / "run"
+        self._finished_run = finished_run
+
+    def finish(self) -> None:
+        """Have a finished run of PLAN in `out`."""
+        shutil.copytree(self._finished_run, self.out)
+
+    @property
+    def trials(self) -> bytes:
+        path = self.out / "trials.jsonl"
+        return path.read_bytes() if path.exists() else b""
+
+    def child(self, name: str) -> int | None:
+        return next((pid for pid in self.descendants(os.getpid()) if name in command_of(pid)), None)
+
+    def wait_for_second_trial(self) -> None:
+        """Return when its load is on."""
+        patience = time.monotonic() + 60
+        while not (self.trials.count(b"\n") == 1 and self.child("counter.js")):
+            assert time.monotonic() < patience, "no second trial"
+            time.sleep(0.02)
+        time.sleep(0.8)
+
+    def refused(self, **changes: object) -> tuple[str, str]:
+        """Start a sweep that is to be refused before anything is started."""
+        before, there = self.trials, self.out.exists()
+        with self.monkeypatch.context() as patch:
+            patch.setattr(campaign.trial, "measure", lambda *_: pytest.fail("a trial was started"))
+            with pytest.raises(PerfkitError) as told:
+                perfkit.sweep(**{**PLAN, "out": self.out, **changes})
+        assert self.trials == before
+        assert self.out.exists() == there
+        return str(told.value), "what was there" if there else "nothing was started"
+
+    def broken(self, fault: Callable[[], object], mend: Callable[[], object] = lambda: None) -> tuple[str, str]:
+        """Sweep, do the fault in the second trial once its load is on, mend it, and start the same again."""
+
+        def strike() -> None:
+            self.wait_for_second_trial()
+            fault()
+
+        striking = threading.Thread(target=strike)
+        striking.start()
+        try:
+            perfkit.sweep(**PLAN, out=self.out)
+            happened = self.noted()
+        except PerfkitError as error:
+            happened = str(error)
+        striking.join()
+        self.monkeypatch.undo()
+        mend()
+        return happened, self.continued()
+
+    def noted(self) -> str:
+        (flagged,) = {*perfkit.load(self.out)["flags"]} - {""} or {"nothing"}
+        return f"the trial is flagged: {flagged}"
+
+    def continued(self) -> str:
+        """Start the same again where it did not end; every trial on file must still be there."""
+        before = self.trials
+        if not is_fulfilled(self.out, is_over):
+            perfkit.sweep(**PLAN, out=self.out)
+            assert self.trials.startswith(before)
+            assert perfkit.load(self.out)["complete"].sum() == 2
+            return f"{len(before.splitlines())} finished trial; the same start again ran to the end"
+        return f"all {len(before.splitlines())} trials, the flagged one counts for nothing"
+
+    def fake_k6(self, body: str) -> str:
+        path = self.folder / "k6"
+        path.write_text(f"#!/bin/sh\nif [ \"$1\" = version ]; then echo 'k6 v1.1.0 (fake)'; exit; fi\n{body}\n")
+        path.chmod(0o755)
+        return str(path)
+
+
+def fault(name: str):
+    def add(function: Callable[[Bench], tuple[str, str]]) -> Callable[[Bench], tuple[str, str]]:
+        FAULTS[name] = function
+        return function
+
+    return add

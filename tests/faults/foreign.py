@@ -1,0 +1,56 @@
+"""Servers of the user's own."""
+
+import sys
+
+import pytest
+
+from perfkit.errors import PerfkitError
+from perfkit.record.validity import flags
+from perfkit.rig import k6, process, trial
+from tests.conftest import plan_compare
+from tests.faults.bench import Bench, fault
+from tests.rig.test_foreign import SERVER as FOREIGN
+
+
+def _foreign(bench: Bench, counting: str) -> tuple[str, str]:
+    path = bench.folder / "server.py"
+    path.write_text(FOREIGN.replace("self.count += request.value", counting).replace(
+        "MESSAGE", 'f"Incremented value is {self.count}"'))  # fmt: skip
+    plan = plan_compare(b=f"exec:{sys.executable} {path} {{port}}", vus=3, duration_s=1, warmup_s=0.3)
+    result, _ = trial.measure(plan.block(0)[0], 0, k6.find(), trial.place(pin=True))
+    (flag,) = set(flags(result)) - {"unequal shares", "unsaturated", "generator limited"}
+    return f"the trial is flagged: {flag}", "the trial, which counts for nothing"
+
+
+@fault("a server that loses 1 update in 100,000")
+def _(bench: Bench) -> tuple[str, str]:
+    seen = "self.seen = getattr(self, 'seen', 0) + request.value"
+    return _foreign(bench, f"{seen}; self.count += self.seen % 100_000 != 200")  # the first one soon
+
+
+@fault("a server that counts everything twice")
+def _(bench: Bench) -> tuple[str, str]:
+    return _foreign(bench, "self.count += 2 * request.value")
+
+
+def _foreign_start(bench: Bench, command: str) -> tuple[str, str]:
+    bench.monkeypatch.setattr(process, "START_S", 1.0)
+    plan = plan_compare(b=f"exec:{command}", vus=3, duration_s=1, warmup_s=0.3)
+    with pytest.raises(PerfkitError) as told:
+        trial.measure(plan.block(0)[0], 0, k6.find(), trial.place(pin=True))
+    return str(told.value), "no trial was made of it"
+
+
+@fault("a server's command that ends at once")
+def _(bench: Bench) -> tuple[str, str]:
+    return _foreign_start(bench, "/bin/sh -c 'echo no licence {port}; exit 3'")
+
+
+@fault("a server's command that never answers")
+def _(bench: Bench) -> tuple[str, str]:
+    return _foreign_start(bench, "sleep {port}")
+
+
+@fault("a server's command that does not exist")
+def _(bench: Bench) -> tuple[str, str]:
+    return _foreign_start(bench, "/no/such/server {port}")

@@ -1,0 +1,71 @@
+import sys
+
+import pytest
+
+from perfkit.design.arms import parse_arm
+from perfkit.errors import ServerError
+from perfkit.rig import foreign, k6, trial
+from perfkit.rig.process import Place
+from tests.conftest import plan_compare
+
+pytestmark = pytest.mark.load
+
+SERVER = """
+import signal, sys, threading
+from concurrent import futures
+import grpc
+from perfkit._proto import counter_pb2, counter_pb2_grpc
+
+class Counter(counter_pb2_grpc.incrementCounterServicer):
+    count, lock = 0, threading.Lock()
+    def increment(self, request, context):
+        with self.lock:
+            self.count += request.value
+            return counter_pb2.status(message=MESSAGE)
+
+server = grpc.server(futures.ThreadPoolExecutor(4))
+counter_pb2_grpc.add_incrementCounterServicer_to_server(Counter(), server)
+server.add_insecure_port("127.0.0.1:" + sys.argv[1])
+server.start()
+server.wait_for_termination()
+"""
+
+
+@pytest.fixture
+def arm(tmp_path):
+    """A server that has never heard of perfkit's lines, and answers in the original's one field."""
+
+    def make(message='f"Incremented value is {self.count}"', before=""):
+        path = tmp_path / "server.py"
+        path.write_text(before + SERVER.replace("MESSAGE", message))
+        return parse_arm(f"exec:{sys.executable} {path} {{port}}", 10)
+
+    return make
+
+
+def test_a_command_that_speaks_the_contract_is_loaded_counted_and_ended(arm):
+    plan = plan_compare(b=arm().name, vus=3, duration_s=0.8, warmup_s=0.3)
+    result, _ = trial.measure(plan.block(0)[0], 0, k6.find(), trial.place(pin=True))
+    by_role = {seat.role: served for seat, served in zip(result.trial.seats, result.served, strict=True)}
+    assert by_role["b"].final_count == by_role["b"].calls.acknowledged_total > 50
+
+
+def test_a_foreign_a_brings_its_yardstick(arm):
+    plan = plan_compare(a=arm().name, b="mutex", vus=3, duration_s=0.8, warmup_s=0.3)
+    result, _ = trial.measure(plan.block(0)[0], 0, k6.find(), trial.place(pin=True))
+    assert len(result.served) == 5
+    assert all(one.final_count == one.calls.acknowledged_total for one in result.served)
+
+
+def test_a_reply_without_a_number_is_named(arm):
+    with pytest.raises(ServerError, match="answered 'done'; wanted 'Incremented value is N'"):
+        with foreign.server(arm(message='"done"'), Place()) as server:
+            server.ready()
+
+
+def test_a_command_of_several_processes_is_refused(arm):
+    before = "import subprocess, sys\nsubprocess.Popen(['sleep', '30'])\n"
+    with foreign.server(arm(before=before), Place()) as server:
+        server.ready()
+        with pytest.raises(ServerError, match="runs as 2 processes"):
+            server.stop()

@@ -1,0 +1,41 @@
+import shutil
+
+import pytest
+
+from perfkit.design.arms import parse_arm
+from perfkit.rig import host
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize(
+    ("path", "is_measured"),
+    [
+        ("perfkit/subject/counters.py", True),
+        ("perfkit/subject/engines/threads.py", True),
+        ("perfkit/rig/_launch.py", True),
+        ("perfkit/design/arms.py", True),
+        ("k6/counter.js", True),
+        ("proto/counter.proto", True),
+        ("perfkit/show/words.py", False),
+        ("README.md", False),
+    ],
+)
+def test_the_digest_changes_with_the_code_that_is_measured_and_with_nothing_else(tmp_path, path, is_measured):
+    for name in ("perfkit", "k6", "proto"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "README.md", tmp_path)
+    before = host.code_digest(tmp_path)
+    assert before == host.code_digest()
+    with (tmp_path / path).open("a") as file:
+        file.write("\n")
+    assert (host.code_digest(tmp_path) != before) == is_measured
+
+
+def test_a_foreign_command_is_known_by_the_files_that_it_names(tmp_path):
+    server = tmp_path / "server.py"
+    server.write_text("one")
+    arm = parse_arm(f"exec:python3 {server} {{port}}", 10)
+    (first,) = host.collect("1.1.0", [arm, parse_arm("mutex", 10)]).programs.items()
+    assert first[0] == arm.command
+    server.write_text("two")
+    assert host.collect("1.1.0", [arm]).programs[arm.command] != first[1]

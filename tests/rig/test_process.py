@@ -1,0 +1,158 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from perfkit.design.arms import parse_arm
+from perfkit.errors import ServerError
+from perfkit.rig import process
+from perfkit.rig.host import usable_cpus
+from perfkit.rig.process import Place
+
+MUTEX = parse_arm("mutex", 10)
+
+BURN = """
+import time
+print("on", flush=True)
+while time.process_time() < 0.5: pass
+print("off", flush=True)
+time.sleep(60)
+"""
+
+
+def python(source):
+    return [sys.executable, "-c", source]
+
+
+def gone_within(pids, seconds):
+    patience = time.monotonic() + seconds
+    while time.monotonic() < patience:
+        alive = {pid for pid in pids if not is_zombie_or_gone(pid)}
+        if not alive:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def is_zombie_or_gone(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_a_server_says_where_it_is_counts_and_ends_in_order():
+    with process.server(MUTEX, Place()) as server:
+        assert server.ready().startswith("127.0.0.1:")
+        assert process.cpu_ns(server.pid) > 0
+        assert process.peak_rss_bytes(server.pid) > 10**7
+        assert server.stop() == 0
+
+
+def test_a_server_is_killed_at_the_end_of_its_block_of_code():
+    with process.server(MUTEX, Place()) as server:
+        server.ready()
+        pid = server.pid
+    assert gone_within([pid], 5)
+
+
+def test_the_cpu_clock_of_another_process_counts_its_work_and_not_its_sleep():
+    with process.child(python(BURN), Place(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        assert child.stdout.readline() == b"on\n"
+        before = process.cpu_ns(child.pid)
+        assert child.stdout.readline() == b"off\n"
+        after = process.cpu_ns(child.pid)
+        assert 0.3e9 < after - before < 0.7e9
+        time.sleep(0.2)
+        assert process.cpu_ns(child.pid) - after < 0.05e9
+    with pytest.raises(ProcessLookupError):
+        process.cpu_ns(child.pid)
+
+
+def test_a_child_stays_on_its_cores():
+    cpu = usable_cpus()[-1]
+    with process.child(
+        python("import os; print(sorted(os.sched_getaffinity(0)))"),
+        Place((cpu,)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as child:  # fmt: skip
+        assert child.stdout.readline() == f"[{cpu}]\n".encode()
+
+
+def test_a_child_and_what_it_started_in_its_session_die_at_the_end():
+    with process.child(
+        ["/bin/sh", "-c", "sleep 60 & echo $!; wait"], Place(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as child:
+        grandchild = int(child.stdout.readline())
+    assert gone_within([child.pid, grandchild], 5)
+
+
+def test_a_server_dies_with_its_killed_parent(descendants):
+    source = (
+        "from perfkit.rig import process; from perfkit.design.arms import parse_arm; import time\n"
+        "arm = parse_arm('inputQ', 10)\n"
+        "with process.server(arm, process.Place()) as server:\n"
+        "    server.ready(); print('ready', flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen(python(source), stdout=subprocess.PIPE)
+    assert parent.stdout.readline() == b"ready\n"
+    children = descendants(parent.pid)
+    assert children
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    assert gone_within(children, 5)
+
+
+def test_a_server_that_can_not_start_says_why(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with pytest.raises(FileNotFoundError):
+        with process.server(MUTEX, Place()):
+            pass
+    monkeypatch.undo()
+    with process.child(["no-such-program"], Place(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
+        assert child.stdout.read() == b"can't start no-such-program: No such file or directory\n"
+        assert child.wait(10) == 1
+
+
+def test_children_laid_out_alike_have_their_memory_in_the_same_places():
+    source = "import re; print(re.search(r'(\\w+)-.*libc', open('/proc/self/maps').read())[1])"
+
+    def places(place):
+        found = set()
+        for _ in range(4):
+            with process.child(python(source), place, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+                found.add(child.stdout.readline())
+        return found
+
+    assert len(places(Place(alike=True))) == 1
+    assert len(places(Place())) > 1
+
+
+@pytest.mark.parametrize("own_session", [True, False])
+def test_a_child_has_a_session_of_its_own_unless_told_otherwise(own_session):
+    source = "import os; print(os.getsid(0) == os.getpid(), os.getpgid(0) == os.getpid())"
+    place = Place(own_session=own_session)
+    with process.child(python(source), place, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        assert child.stdout.readline() == f"{own_session} True\n".encode()
+
+
+def test_a_server_that_died_is_named_with_its_signal():
+    with process.server(MUTEX, Place()) as server:
+        server.ready()
+        os.kill(server.pid, signal.SIGKILL)
+        server._process.wait()
+        with pytest.raises(ServerError, match=r"threads/mutex\?workers=10 died \(killed by signal 9\)"):
+            server.check()
+
+
+def test_a_server_that_hangs_is_named(monkeypatch):
+    monkeypatch.setattr(process, "STOP_S", 0.5)
+    with process.server(MUTEX, Place()) as server:
+        server.ready()
+        os.kill(server.pid, signal.SIGSTOP)
+        with pytest.raises(ServerError, match=r"hangs: it did not end after SIGTERM within 0\.5 s"):
+            server.stop()

@@ -1,0 +1,137 @@
+import pytest
+
+import perfkit
+from perfkit.rig import host
+from perfkit.show import report, words
+from tests.analysis.test_comparison import PLAN, alone, comparison, joint
+from tests.analysis.test_comparison import answer as compared_by
+from tests.analysis.test_statistics import A, B
+from tests.analysis.test_statistics import table as simulated
+from tests.conftest import plan_compare
+
+
+@pytest.fixture
+def here():
+    from dataclasses import replace
+
+    return replace(host.collect("1.1.0"), load_1m=0.0, gil=False, cores=2)
+
+
+def table(**options):
+    """A simulated table with what the report reads beside the metrics."""
+    made = simulated(**options)
+    made["pattern"] = made["arm"].map({A: "mutex", B: "inputQ"})
+    defaults = {"rate": None, "in_flight": made["vus"].astype(float), "server_cpus": "0"}
+    return made.assign(**{name: value for name, value in defaults.items() if name not in made})
+
+
+def test_a_difference_is_told_with_its_size_sign_interval_and_levels():
+    told = words.headline(table(ratio=1.05, noise=0.001), "cpu_per_call_us")
+    assert told.startswith("inputQ costs 5.0 %")
+    assert "more CPU per call than mutex (95 % interval +" in told
+    assert "6 blocks, at 10 and 100 VUs together)." in told
+    assert "fewer calls per second" in words.headline(table(ratio=0.9))
+
+
+def test_no_difference_found_is_told_as_not_known_with_what_could_have_been_seen():
+    told = words.headline(table(ratio=1.0, noise=0.05, seed=1))
+    assert told.startswith("Not known yet whether inputQ and mutex differ in throughput")
+    assert "could have seen a difference of" in told
+
+
+def test_one_block_asks_for_more():
+    assert "one block gives no interval; run at least 5 (repeats=5)" in words.headline(table(blocks=1))
+
+
+def test_one_arm_gives_no_comparison():
+    alone = table()
+    assert "One arm alone (mutex)" in words.headline(alone[alone["arm"] == A])
+
+
+def test_no_usable_level_gives_no_verdict():
+    assert words.headline(table(flags="generator limited")).startswith("No verdict on throughput")
+
+
+def test_the_answer_ends_with_the_primary_metric(here):
+    told = report.sweep(table(), here)
+    assert told.rstrip("*").endswith(words.headline(table(), "cpu_per_call_us"))
+    assert words.headline(table()) in told
+    assert told._repr_markdown_() == told
+
+
+@pytest.mark.parametrize(
+    ("columns", "caveat"),
+    [
+        ({"flags": "generator limited"}, "k6 used more than 90 % of its cores"),
+        (
+            {"flags": "failures", "valid": False},
+            "Calls failed, so nothing counts, in 24 of 24 trials (inputQ at 10 VUs, ",
+        ),
+        ({"flags": "lost update", "valid": False}, "contradicted what was acknowledged"),
+        ({"flags": "cut off", "valid": False}, "Calls never ended, so nothing counts, in 24 of 24"),
+        ({"flags": "dropped iterations"}, "no free VU"),
+        ({"flags": "warm-up too short"}, "Connections were still being made"),
+        ({"server_cpus": ""}, "were not pinned"),
+        ({"in_flight": 5.0}, "At 100 VUs only 5 calls were in flight"),
+    ],
+)
+def test_what_limits_a_run_is_said(here, columns, caveat):
+    assert caveat in report.sweep(table(**columns), here)
+    assert caveat not in report.sweep(table(), here)
+
+
+def test_few_blocks_unfinished_blocks_and_a_busy_machine_are_said(here):
+    from dataclasses import replace
+
+    assert "4 blocks are few" in report.sweep(table(blocks=4), here)
+    unfinished = table()
+    unfinished.loc[unfinished["block"] == 5, ["complete", "valid"]] = False
+    assert "4 trials are left out" in report.sweep(unfinished, here)
+    assert "was not idle" in report.sweep(table(), replace(here, load_1m=1.5))
+    assert "hardly ever contended" in report.sweep(table(), replace(here, gil=True))
+
+
+def test_arms_are_called_by_their_pattern_where_that_tells_them_apart():
+    assert words.labels(table()) == {A: "mutex", B: "inputQ"}
+    alike = table().assign(pattern="mutex")
+    assert words.labels(alike) == {A: A, B: B}
+
+
+def test_the_studys_tables_have_its_rows_and_columns(measured):
+
+    told = report.study_tables(perfkit.load(measured))
+    tables = told.split("\n\n")
+    assert len(tables) == 2
+    for part, vus in zip(tables, (2, 5), strict=True):
+        head, _, *rows = part.splitlines()
+        assert head == f"| Parameters ({vus} VUs) | InputQ pattern | Mutex pattern |"
+        assert [row.split("|")[1].strip() for row in rows] == [
+            "data_received", "data_sent", "grpc_req_duration", "iteration_duration", "iterations"
+        ]  # fmt: skip
+        assert "avg=" in rows[2]
+        assert "p(95)=" in rows[2]
+        assert "/s)" in rows[4]
+        assert "nan" not in part
+
+
+def test_a_verdict_is_large_and_tells_capacity_and_solo_trials_beneath():
+    told = report.verdict(comparison.answer(PLAN, joint(ratio=1.25), alone(ratio=1.25, sd=0.001)))
+    large, sentence, beneath = told.split("\n\n")
+    assert large == "# inputQ is the dearer"
+    assert sentence.startswith("## inputQ costs more CPU per call than mutex: +2")
+    assert "would be found 4 times out of 5" in beneath
+    assert "capacity, calls per CPU second: -20." in beneath or "capacity, calls per CPU second: -19." in beneath
+    assert "In solo trials of the same blocks: +2" in beneath
+    assert "solo" not in report.verdict(compared_by())
+    assert "capacity" not in report.verdict(compared_by(aa=1.05)), "an untrusted instrument gives no number"
+
+
+def test_solo_trials_are_told_with_what_they_could_have_seen():
+
+    asked = plan_compare(solo=True)
+    told = report.solo(comparison.answer(asked, joint(), alone()))
+    assert told.startswith("inputQ against mutex, one server at a time, in a closed loop:")
+    assert len([line for line in told.splitlines() if "would be found 4 times out of 5" in line]) == 6
+    assert "offered 500 calls/s" in report.solo(comparison.answer(plan_compare(solo=True, rate=500), joint(), alone()))
+    assert "`solo=True`" in report.solo(compared_by())
+    assert "- no verdict" in report.solo(comparison.answer(asked, joint(), alone(valid=False, flags="failures")))
