@@ -5,12 +5,13 @@ VENV := .venv
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep compare test bench lab lock check
+.PHONY: help setup sweep compare test quick quick-tests bench lab lock check
 
 help:
 	@echo "make sweep VUS=500   set up, run the experiment, say where the executed notebook lies"
 	@echo "make compare         set up, compare two arms until the answer is known: make compare A=mutex B=inputQ"
 	@echo "make test            set up, check and test"
+	@echo "make quick           the checks, and those tests that start no load"
 	@echo "make bench           compare every arm with a textbook's server and with grpcio's floor: make bench AGAINST='exec:...'"
 	@echo "make lab             open the notebooks in JupyterLab"
 	@echo "make lock            resolve requirements.lock anew"
@@ -25,9 +26,9 @@ $(READY): requirements.lock pyproject.toml setup.py $(wildcard proto/*.proto)
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-# Every variable given on make's command line is an option of the same name, so a misspelt one is refused.
-GIVEN = $(foreach word,$(MAKEOVERRIDES),$(if $(findstring =,$(word)),$(firstword $(subst =, ,$(word)))))
-OPTIONS = $(foreach name,$(filter-out PYTHON VENV,$(GIVEN)),'--$(subst _,-,$(shell echo $(name) | tr A-Z a-z))=$($(name))')
+# Every variable on make's command line is an option of the same name, so a misspelt one is refused.
+OVERRIDDEN = $(foreach word,$(MAKEOVERRIDES),$(if $(findstring =,$(word)),$(firstword $(subst =, ,$(word)))))
+OPTIONS = $(foreach name,$(filter-out PYTHON VENV,$(OVERRIDDEN)),'--$(subst _,-,$(shell echo $(name) | tr A-Z a-z))=$($(name))')
 
 sweep: $(READY)
 	@$(VENV)/bin/python -m perfkit sweep $(OPTIONS)
@@ -40,8 +41,15 @@ check: $(READY)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-test: check
-	$(VENV)/bin/python -m pytest
+# Those that start load run alone, one after the other: they would spoil each other's trials.
+test: quick
+	$(VENV)/bin/python -m pytest -m load
+
+quick: $(READY)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check quick-tests
+
+quick-tests: $(READY)
+	$(VENV)/bin/python -m pytest -q -n auto --dist worksteal -m "not load"
 
 bench: $(READY)
 	@$(VENV)/bin/python bench/bench.py $(OPTIONS)

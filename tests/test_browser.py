@@ -1,7 +1,5 @@
 """JupyterLab as a person uses it: a real browser, a real kernel, real figures, and the stop button."""
 
-import base64
-import json
 import os
 import re
 import shutil
@@ -9,13 +7,11 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 
 import nbformat
 import pytest
-import websocket
+from playwright.sync_api import Error, sync_playwright
 
 from tests.conftest import ROOT, command_of
 
@@ -29,47 +25,11 @@ pytestmark = [
 
 PATIENCE_S = 60
 
-
-class Page:
-    """One page of a browser, by its DevTools protocol."""
-
-    def __init__(self, address: str) -> None:
-        self._socket = websocket.create_connection(address, suppress_origin=True, timeout=PATIENCE_S)
-        self._number = 0
-        self.close = self._socket.close
-
-    def call(self, method, **parameters):
-        self._number += 1
-        self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
-        while True:
-            told = json.loads(self._socket.recv())
-            if told.get("id") == self._number:
-                assert "error" not in told, told
-                return told["result"]
-
-    def ask(self, script):
-        told = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
-        assert "exceptionDetails" not in told, told
-        return told["result"].get("value")
-
-    def wait_for(self, script, patience_s=PATIENCE_S):
-        until = time.monotonic() + patience_s
-        while not (told := self.ask(script)):
-            assert time.monotonic() < until, f"never came: {script}"
-            time.sleep(0.2)
-        return told
-
-    def click(self, selector):
-        """Press the mouse on an element that is in sight."""
-        x, y = self.ask(
-            f"(() => {{ const box = document.querySelector('{selector}').getBoundingClientRect();"
-            "return [box.x + box.width / 2, box.y + box.height / 2]; })()"
-        )
-        for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
-
-    def shoot(self, path):
-        Path(path).write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+QUIET = [
+    "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+"""So that a browser started by root in a closed network does nothing but show the page."""
 
 
 @contextmanager
@@ -88,20 +48,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def answers(url):
-    try:
-        with urllib.request.urlopen(url, timeout=2) as reply:  # noqa: S310 - our own server's
-            return reply.read()
-    except OSError:
-        return b""
-
-
 def wait_for(condition):
     until = time.monotonic() + PATIENCE_S
-    while not (told := condition()):
+    while not (result := condition()):
         assert time.monotonic() < until
         time.sleep(0.2)
-    return told
+    return result
 
 
 def small_copy(path, **parameters):
@@ -127,49 +79,55 @@ def lab(tmp_path):
     environment = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"), "HOME": str(tmp_path)}
     lab = [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser", "--ip=127.0.0.1",
-        f"--port={port}", "--port-retries=0", f"--ServerApp.root_dir={folder}", "--IdentityProvider.token=",
+        f"--port={port}",
+        "--port-retries=0", f"--ServerApp.root_dir={folder}", "--IdentityProvider.token=",
     ]  # fmt: skip
-    browser = [
-        CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1300,1800",
-        "--remote-debugging-port=0", f"--user-data-dir={tmp_path / 'browser'}", "about:blank",
-    ]  # fmt: skip
-    with (
-        started(lab, env=environment, stderr=subprocess.DEVNULL) as server,
-        started(browser, env=environment, stderr=subprocess.DEVNULL),
-        ExitStack() as pages,
-    ):
-        told = tmp_path / "browser/DevToolsActivePort"
-        wait_for(lambda: told.exists() and len(told.read_text().split()) == 2)
-        devtools = f"http://127.0.0.1:{told.read_text().split()[0]}/json/new?"
-        wait_for(lambda: answers(f"{home}/api/status"))
+    with started(lab, env=environment, stderr=subprocess.DEVNULL) as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        api = playwright.request.new_context()
+        wait_for(lambda: is_up(api, f"{home}/api/status"))
 
         def opened(name):
-            request = urllib.request.Request(f"{devtools}{home}/lab/tree/{name}", method="PUT")  # noqa: S310
-            with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310 - the browser that was started
-                page = Page(json.load(reply)["webSocketDebuggerUrl"])
-            pages.callback(page.close)
-            page.wait_for("!!(window.jupyterapp && document.querySelector('.jp-Notebook .jp-CodeCell'))")
-            page.wait_for(KERNEL_IS_READY)
+            page = browser.new_page(viewport={"width": 1300, "height": 1800})
+            page.set_default_timeout(PATIENCE_S * 1000)
+            page.goto(f"{home}/lab/tree/{name}")
+            page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+            page.wait_for_function(KERNEL_IS_READY)
             return page
 
         yield folder, opened, server.pid
+        api.dispose()
+        browser.close()
 
 
-KERNEL_IS_READY = """(() => {
+def is_up(api, url):
+    try:
+        return api.get(url).ok
+    except Error:  # nobody listens yet
+        return False
+
+
+KERNEL_IS_READY = """() => {
   document.querySelector('.jp-Dialog .jp-mod-accept')?.click();  // which kernel? the one that is offered
-  return jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel?.status === 'idle';
-})()"""
-
+  return jupyterapp.shell.currentWidget?.context?.sessionContext.session?.kernel?.status === 'idle';
+}"""
 
 STOP_BUTTON = '.jp-NotebookPanel-toolbar [data-command="notebook:interrupt-kernel"]'
 
 
 def run_all(page):
-    page.ask("jupyterapp.commands.execute('runmenu:run-all').then(() => 0), 0")
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
 
-OUTPUTS = "[...document.querySelectorAll('.jp-OutputArea-output')].map((one) => one.textContent).join('\\n')"
+def output(page):
+    return "\n".join(page.locator(".jp-OutputArea-output").all_text_contents())
+
+
+def shoot(page, name):
+    """Keep a screenshot where SCREENSHOTS says."""
+    if folder := os.environ.get("SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/{name}.png")
 
 
 def test_run_all_shows_progress_that_moves_and_then_the_figures(lab, tmp_path):
@@ -179,15 +137,13 @@ def test_run_all_shows_progress_that_moves_and_then_the_figures(lab, tmp_path):
     run_all(page)
     seen = set()
     until = time.monotonic() + PATIENCE_S
-    while page.ask("document.querySelectorAll('.jp-OutputArea-output img').length") < 5:
-        assert time.monotonic() < until, page.ask(OUTPUTS)[-500:]
-        seen |= set(re.findall(r"\b([0-4])/4\b", page.ask(OUTPUTS)))
+    while page.locator(".jp-OutputArea-output img").count() < 5:
+        assert time.monotonic() < until, output(page)[-500:]
+        seen |= set(re.findall(r"\b([0-4])/4\b", output(page)))
         time.sleep(0.1)
     assert len(seen) >= 3, f"progress did not move: {seen}"
-    page.wait_for(f"{OUTPUTS}.includes('The answer.')")
-    page.shoot(tmp_path / "lab.png")
-    if shots := os.environ.get("SCREENSHOTS"):
-        shutil.copy(tmp_path / "lab.png", Path(shots) / "lab-sweep.png")
+    page.get_by_text("The answer.").wait_for()
+    shoot(page, "lab-sweep")
 
 
 def test_the_stop_button_ends_server_and_k6(lab, tmp_path, descendants):
@@ -201,8 +157,7 @@ def test_the_stop_button_ends_server_and_k6(lab, tmp_path, descendants):
         return [command for command in commands if "counter.js" in command or "serve" in command.split("\0")]
 
     wait_for(lambda: len(loads()) >= 2)
-    page.click(STOP_BUTTON)
+    page.locator(STOP_BUTTON).click()
     wait_for(lambda: not loads())
-    page.wait_for(f"{OUTPUTS}.includes('KeyboardInterrupt')")
-    if shots := os.environ.get("SCREENSHOTS"):
-        page.shoot(Path(shots) / "lab-stopped.png")
+    page.get_by_text("KeyboardInterrupt").first.wait_for()
+    shoot(page, "lab-stopped")

@@ -55,7 +55,7 @@ def role_ratio(wide: pd.DataFrame, role: str, vus: int, metric: str = "cpu_per_c
 
 
 def judge(plan: Plan, paired: pd.DataFrame, solo: pd.DataFrame) -> dict[str, Control]:
-    """Return "aa" and "handicap", from the CPU per call `by_block` of paired trials (2 blocks at least) and solo ones."""
+    """Return "aa" and "handicap", from the CPU per call `by_block` of paired trials (2 blocks or more) and solo."""
     return {"aa": _same(plan, paired), "handicap": _burn(plan, paired, solo)}
 
 
