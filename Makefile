@@ -49,7 +49,7 @@ quick: $(READY)
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check quick-tests
 
 quick-tests: $(READY)
-	$(VENV)/bin/python -m pytest -q -n auto --dist worksteal -m "not load"
+	$(VENV)/bin/python -m pytest -q -n logical --dist worksteal -m "not load"
 
 bench: $(READY)
 	@$(VENV)/bin/python bench/bench.py $(OPTIONS)

@@ -8,10 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import papermill
-from papermill.exceptions import PapermillExecutionError
-from traitlets.config import Config
-
 from perfkit.errors import NotebookError, PlanError
 from perfkit.studies.catalogue import CATALOGUE
 
@@ -46,6 +42,11 @@ def execute(name: str, values: Mapping[str, Any], output: Path) -> None:
 
     `output` gets the executed notebook in either case.
     """
+    # Imported here: it takes seconds, which neither a notebook that checks its parameters nor a refused command needs.
+    import papermill  # noqa: PLC0415
+    from papermill.exceptions import PapermillExecutionError  # noqa: PLC0415
+    from traitlets.config import Config  # noqa: PLC0415
+
     # A kernel of the same name that the user has elsewhere must not stand in for this environment's.
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     os.environ.pop("JUPYTER_PATH", None)

@@ -25,7 +25,7 @@ FAULTS_SEEN: list[str] = []
 """What test_faults.py saw, printed at the end: fault | what happened | what was kept."""
 
 
-NEEDS_LOAD = {"measured", "compared", "lab", "ours"}
+NEEDS_LOAD = {"measured", "compared", "lab", "ours", "slow_engine"}
 """Fixtures that start load."""
 
 

@@ -1,5 +1,6 @@
 """JupyterLab as a person uses it: a real browser, a real kernel, real figures, and the stop button."""
 
+import json
 import os
 import re
 import shutil
@@ -9,7 +10,6 @@ import sys
 import time
 from contextlib import contextmanager
 
-import nbformat
 import pytest
 from playwright.sync_api import Error, sync_playwright
 
@@ -58,12 +58,14 @@ def wait_for(condition):
 
 def small_copy(path, **parameters):
     """Copy the sweep's notebook with other values in its cell of parameters, as a user would type them."""
-    notebook = nbformat.read(ROOT / "notebooks/sweep.ipynb", as_version=4)
-    (cell,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    notebook = json.loads((ROOT / "notebooks/sweep.ipynb").read_text())
+    (cell,) = [cell for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", [])]
+    source = "".join(cell["source"])
     for name, value in parameters.items():
-        cell.source, changed = re.subn(rf"^{name} = .*?(?=  #)", f"{name} = {value!r}", cell.source, flags=re.MULTILINE)
+        source, changed = re.subn(rf"^{name} = .*?(?=  #)", f"{name} = {value!r}", source, flags=re.MULTILINE)
         assert changed == 1
-    nbformat.write(notebook, path)
+    cell["source"] = source.splitlines(keepends=True)
+    path.write_text(json.dumps(notebook))
 
 
 @pytest.fixture

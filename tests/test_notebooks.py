@@ -8,9 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-import nbformat
 import pytest
-from jupyter_client.manager import KernelManager
 
 import perfkit
 from perfkit import notebooks
@@ -26,7 +24,11 @@ BIN = Path(sys.executable).parent
 
 
 def read(path):
-    return nbformat.read(path, as_version=4)
+    import nbformat  # it takes seconds, so nobody waits for it who only collects tests
+
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    return notebook
 
 
 def run(*argv, cwd=ROOT, **environment):
@@ -36,22 +38,22 @@ def run(*argv, cwd=ROOT, **environment):
     )  # fmt: skip
 
 
+def outputs_of(path):
+    return [output for cell in read(path).cells for output in cell.get("outputs", [])]
+
+
 def images(path):
-    outputs = [output for cell in read(path).cells for output in cell.get("outputs", [])]
-    return [
-        base64.b64decode(output["data"]["image/png"]) for output in outputs if "image/png" in output.get("data", {})
-    ]
+    pictures = (output.get("data", {}).get("image/png") for output in outputs_of(path))
+    return [base64.b64decode(picture) for picture in pictures if picture]
 
 
 def text(path):
-    outputs = [output for cell in read(path).cells for output in cell.get("outputs", [])]
-    return "\n".join(output.get("data", {}).get("text/markdown", "") for output in outputs)
+    return "\n".join(output.get("data", {}).get("text/markdown", "") for output in outputs_of(path))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_a_notebook_is_committed_clean_and_thin(path):
     notebook = read(path)
-    nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3"
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.metadata.get("tags") for cell in code].count(["parameters"]) == 1
@@ -208,6 +210,8 @@ def test_make_hands_every_variable_on_as_an_option():
 @pytest.mark.parametrize("stop", ["interrupt_kernel", "kill"])
 def test_a_kernel_that_is_stopped_or_killed_leaves_no_server_and_no_k6(tmp_path, descendants, stop):
     """JupyterLab's stop button interrupts the kernel; a crash of it is a SIGKILL."""
+    from jupyter_client.manager import KernelManager
+
     manager = KernelManager(kernel_name="python3", transport="ipc", ip=str(tmp_path / "kernel"))
     manager.start_kernel()
     client = manager.client()

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from scipy import stats
@@ -60,7 +61,7 @@ class Ratio:
     def standard_error(self) -> float:
         """Of the ratio's logarithm, from a plain t interval over `blocks` blocks."""
         low, high = self.interval
-        return math.log(high / low) / 2 / float(stats.t.ppf((1 + CONFIDENCE) / 2, self.blocks - 1))
+        return math.log(high / low) / 2 / quantile(self.blocks - 1)
 
     @property
     def differs(self) -> bool:
@@ -96,7 +97,7 @@ def from_logs(
         alone,
         low=float(np.exp(middle - reach)),
         high=float(np.exp(middle + reach)),
-        p_value=float(2 * stats.t.sf(abs(middle) / error, freedom)) if error else float(middle == 0),
+        p_value=p_value(middle, error, freedom),
         detectable_pct=detectable_pct(error, freedom),
     )
 
@@ -127,12 +128,22 @@ def holm(several: Sequence[Ratio]) -> list[Ratio]:
     return [replace(one, p_value=corrected.get(one.levels)) for one in several]
 
 
+@cache
+def quantile(freedom: int, probability: float = (1 + CONFIDENCE) / 2) -> float:
+    """Return a quantile of the t distribution: with `freedom` alone, how many standard errors an interval reaches."""
+    return float(stats.t.ppf(probability, freedom))
+
+
+def p_value(middle: float, error: float, freedom: int) -> float:
+    """Return the two-sided p-value of "no difference", of an estimate (a logarithm) with its standard error."""
+    return float(2 * stats.t.sf(abs(middle) / error, freedom)) if error else float(middle == 0)
+
+
 def detectable_pct(error: float, freedom: int) -> float:
     """Return the smallest difference, in %, found 4 times out of 5 with this standard error (of logs) and freedom."""
-    return float(np.expm1((stats.t.ppf((1 + CONFIDENCE) / 2, freedom) + stats.t.ppf(POWER, freedom)) * error)) * 100
+    return float(np.expm1((quantile(freedom) + quantile(freedom, POWER)) * error)) * 100
 
 
 def _reach(numbers: np.ndarray) -> float:
     """Half the width of the t interval of a mean."""
-    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, len(numbers) - 1)
-    return float(quantile * numbers.std(ddof=1) / len(numbers) ** 0.5)
+    return float(quantile(len(numbers) - 1) * numbers.std(ddof=1) / len(numbers) ** 0.5)

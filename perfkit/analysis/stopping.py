@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy import stats
 
 from perfkit.analysis import statistics
-from perfkit.analysis.statistics import CONFIDENCE, Ratio
+from perfkit.analysis.statistics import Ratio
 from perfkit.design.plan import SOLO, A, B, Plan
 from perfkit.record.results import TrialResult
 from perfkit.record.validity import is_valid
@@ -46,12 +45,12 @@ def primary(plan: Plan, logs: Sequence[float]) -> Ratio:
         return found  # nothing looked at the data before the end
     freedom = FIRST_STAGE - 1
     error = float(np.std(logs[:FIRST_STAGE], ddof=1)) / math.sqrt(len(logs))
-    middle, reach = math.log(found.ratio), _quantile(freedom) * error
+    middle, reach = math.log(found.ratio), statistics.quantile(freedom) * error
     return replace(
         found,
         low=math.exp(middle - reach),
         high=math.exp(middle + reach),
-        p_value=float(2 * stats.t.sf(abs(middle) / error, freedom)) if error else float(middle == 0),
+        p_value=statistics.p_value(middle, error, freedom),
         detectable_pct=statistics.detectable_pct(error, freedom),
     )
 
@@ -72,8 +71,4 @@ def needed(plan: Plan, logs: Sequence[float]) -> float:
         return math.inf
     wanted = math.log1p(plan.stop.precision_pct / 100)
     spread = float(np.std(logs[:FIRST_STAGE], ddof=1))
-    return math.ceil((_quantile(FIRST_STAGE - 1) * spread / wanted) ** 2)
-
-
-def _quantile(freedom: int) -> float:
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+    return math.ceil((statistics.quantile(FIRST_STAGE - 1) * spread / wanted) ** 2)

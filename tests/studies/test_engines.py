@@ -3,8 +3,6 @@ import runpy
 import shutil
 from dataclasses import replace
 
-import nbformat
-import papermill
 import pytest
 
 import perfkit
@@ -15,6 +13,7 @@ from perfkit.record.runs import slug
 from perfkit.show import figures_engines, report_studies, words
 from perfkit.studies import engines
 from tests.conftest import ROOT
+from tests.test_notebooks import outputs_of
 
 SMALL = {
     "measure": True, "arms": "native/inputQ?batch=8", "vus": 5, "rate": 200, "budget_s": 5, "duration_s": 0.7,
@@ -28,6 +27,8 @@ BENCH = ROOT / "data/example/bench.json"
 def measured(tmp_path_factory):
     """A survey of two arms, really measured, by the notebook."""
     folder = tmp_path_factory.mktemp("survey")
+    import papermill
+
     papermill.execute_notebook(
         str(ROOT / "notebooks/engines.ipynb"), str(folder / "out.ipynb"), {**SMALL, "out": str(folder / "survey")},
         progress_bar=False, kernel_name="python3",
@@ -48,7 +49,7 @@ def test_the_notebook_measures_every_arm_together_with_the_reference_and_alone(m
     for trials in (found.closed, found.offered):
         assert trials.groupby("arm")["valid"].sum().to_dict() == {arm.name: 1 for arm in found.arms}
     assert (found.closed["rate"].isna().all(), set(found.offered["rate"])) == (True, {200})
-    outputs = [output for cell in nbformat.read(measured / "out.ipynb", 4).cells for output in cell.get("outputs", [])]
+    outputs = outputs_of(measured / "out.ipynb")
     assert sum("image/png" in output.get("data", {}) for output in outputs) == len(figures_engines.ALL)
     text = "\n".join(output.get("data", {}).get("text/markdown", "") for output in outputs)
     assert "At 5 VUs an arm" in text

@@ -1,15 +1,14 @@
 import math
 import shutil
 
-import nbformat
 import pandas as pd
-import papermill
 import pytest
 
 import perfkit
 from perfkit.show import figures_published, report_studies, words
 from perfkit.studies import published
 from tests.conftest import ROOT
+from tests.test_notebooks import outputs_of
 
 SMALL = {"measure": True, "vus": "2,", "duration_s": 0.7, "warmup_s": 0.3, "repeats": 2}
 
@@ -18,6 +17,8 @@ SMALL = {"measure": True, "vus": "2,", "duration_s": 0.7, "warmup_s": 0.3, "repe
 def ours(tmp_path_factory):
     """Both manners, really measured, by the notebook."""
     folder = tmp_path_factory.mktemp("published")
+    import papermill
+
     papermill.execute_notebook(
         str(ROOT / "notebooks/published.ipynb"), str(folder / "out.ipynb"), {**SMALL, "out": str(folder / "runs")},
         progress_bar=False, kernel_name="python3",
@@ -68,7 +69,7 @@ def test_the_notebook_measures_both_manners_and_tells_the_story(ours):
         assert len(table) == 4
         assert table["valid"].all()
         assert set(table["connect_per_iteration"]) == {connects}
-    outputs = [output for cell in nbformat.read(ours / "out.ipynb", 4).cells for output in cell.get("outputs", [])]
+    outputs = outputs_of(ours / "out.ipynb")
     assert sum("image/png" in output.get("data", {}) for output in outputs) == len(figures_published.ALL)
     text = "\n".join(output.get("data", {}).get("text/markdown", "") for output in outputs)
     assert "Calls in flight" in text

@@ -158,6 +158,7 @@ def test_an_overflow_is_out_of_range(arm):
     engine.stop(1)
 
 
+@pytest.mark.load
 @pytest.mark.parametrize("hold_us", [0, 1000])
 def test_no_update_is_lost_and_replies_are_distinct_and_gap_free(arm, hold_us):
     callers, calls = 8, 25 if hold_us else 150
