@@ -11,7 +11,7 @@ help:
 	@echo "make sweep VUS=500   set up, run the experiment, say where the executed notebook lies"
 	@echo "make compare         set up, compare two arms until the answer is known: make compare A=mutex B=inputQ"
 	@echo "make test            set up, check and test"
-	@echo "make quick           the checks, and those tests that start no load"
+	@echo "make quick           the checks, and those tests that take no load, kernel or browser"
 	@echo "make bench           compare every arm with a textbook's server and with grpcio's floor: make bench AGAINST='exec:...'"
 	@echo "make lab             open the notebooks in JupyterLab"
 	@echo "make lock            resolve requirements.lock anew"

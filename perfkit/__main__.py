@@ -21,7 +21,7 @@ STUDIES = ("sweep", "compare", "engines", "published")
 """Commands that execute a notebook; `studies.catalogue` has them, but `serve` starts faster without importing it."""
 
 FAILED, BAD_INPUT, GATE_FAILED, NO_VERDICT = 1, 2, 3, 4
-"""Exit codes beside 0: broke after it had begun; refused before; a --fail-if held; not known, or not trusted."""
+"""Exit codes other than 0: broke after it had begun; refused before; a --fail-if held; not known, or not trusted."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

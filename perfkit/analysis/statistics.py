@@ -83,7 +83,7 @@ def mean(values: Sequence[float], *, logarithmic: bool = False) -> Interval:
 def from_logs(
     metric: str, arm: str, against: str, levels: Sequence[int], logs: Sequence[float], factor: str = "vus"
 ) -> Ratio:
-    """Return the ratio whose logarithms, one a block, are given."""
+    """Return the ratio whose logarithms, are these, one a block."""
     numbers = np.asarray(logs, dtype=float)
     middle = float(numbers.mean())
     alone = Ratio(

@@ -40,14 +40,14 @@ def is_over(plan: Plan, results: Sequence[TrialResult]) -> bool:
 
 def primary(plan: Plan, logs: Sequence[float]) -> Ratio:
     """Return the ratio b to a with the interval that is valid under the stop rule."""
-    found = statistics.from_logs("cpu_per_call_us", B, A, [plan.vus], logs)
+    plain = statistics.from_logs("cpu_per_call_us", B, A, [plan.vus], logs)
     if not plan.stop.precision_pct or len(logs) <= FIRST_STAGE:
-        return found  # nothing looked at the data before the end
+        return plain  # nothing looked at the data before the end
     freedom = FIRST_STAGE - 1
     error = float(np.std(logs[:FIRST_STAGE], ddof=1)) / math.sqrt(len(logs))
-    middle, reach = math.log(found.ratio), statistics.quantile(freedom) * error
+    middle, reach = math.log(plain.ratio), statistics.quantile(freedom) * error
     return replace(
-        found,
+        plain,
         low=math.exp(middle - reach),
         high=math.exp(middle + reach),
         p_value=statistics.p_value(middle, error, freedom),

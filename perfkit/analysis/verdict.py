@@ -11,17 +11,17 @@ def band(margin_pct: float) -> tuple[float, float]:
     return 1 / margin, margin
 
 
-def judge(found: Ratio, margin_pct: float) -> str:
+def judge(result: Ratio, margin_pct: float) -> str:
     """Return what a ratio of costs says, by its interval and the largest difference that does not matter.
 
-    `NO_RELEVANT`: the whole interval is within the margin (`found` may still exclude 1: then the sign is known too).
+    `NO_RELEVANT`: the whole interval is within the margin (`result` may still exclude 1: then the sign is known too).
     `DEARER`, `CHEAPER`: it excludes 1 and is not within the margin. `NOT_KNOWN`: neither, or one block has no interval.
     """
-    if found.low is None or found.high is None:
+    if result.low is None or result.high is None:
         return NOT_KNOWN
     least, largest = band(margin_pct)
-    if least <= found.low and found.high <= largest:
+    if least <= result.low and result.high <= largest:
         return NO_RELEVANT
-    if found.low <= 1 <= found.high:
+    if result.low <= 1 <= result.high:
         return NOT_KNOWN
-    return DEARER if found.ratio > 1 else CHEAPER
+    return DEARER if result.ratio > 1 else CHEAPER

@@ -15,7 +15,7 @@ class EngineFacts:
     """What is known of an engine without importing it."""
 
     options: Mapping[str, tuple[str, ...]]
-    """pattern → options of its arms, beside COMMON_OPTIONS"""
+    """pattern → options of its arms, apart from COMMON_OPTIONS"""
     module: str = ""
     """of an optional package, which the extra with the engine's name installs; empty: needs none"""
 

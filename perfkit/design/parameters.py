@@ -50,7 +50,7 @@ PARAMETERS = {
         ),
         Parameter("margin_pct", "the largest difference in per cent that does not matter", reading.percent),
         Parameter(
-            "joint", "True: beside solo trials, both arms at once with controls at each level", reading.yes_or_no
+            "joint", "True: at each level also both arms at once, with controls", reading.yes_or_no
         ),
         Parameter("solo", "True: solo trials in the same blocks, for throughput and latency", reading.yes_or_no),
         Parameter(

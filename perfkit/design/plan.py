@@ -18,7 +18,7 @@ SCHEMA_VERSION = 2
 K6_SHORTEST_S = 1.0
 """k6 takes no shorter scenario than this."""
 
-FILES_BESIDE_CONNECTIONS = 200
+OTHER_FILES = 200
 """Files that k6 or a server holds open beside one for each connection, generously."""
 
 HANDICAP_US = 10
@@ -192,8 +192,8 @@ def refuse_impossible(plan: Plan) -> Plan:
                 f"{K6_SHORTEST_S:g} s; make one of them longer"
             )
         _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if most_files != resource.RLIM_INFINITY and load.vus * servers + FILES_BESIDE_CONNECTIONS > most_files:
-            fit = (most_files - FILES_BESIDE_CONNECTIONS) // servers
+        if most_files != resource.RLIM_INFINITY and load.vus * servers + OTHER_FILES > most_files:
+            fit = (most_files - OTHER_FILES) // servers
             each = f" at each of {servers} servers" if servers > 1 else ""
             raise PlanError(
                 f"vus={load.vus}{each}: each VU is an open connection, and this machine's hard limit is {most_files} "

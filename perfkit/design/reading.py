@@ -82,12 +82,14 @@ def levels(one: Reader, ladder: Sequence[int]) -> Reader:
         if not isinstance(value, list | tuple):
             highest = one(name, value)
             return (*(level for level in ladder if level < highest), highest)
-        found = tuple(one(name, level) for level in value)
-        if not found:
+        several = tuple(one(name, level) for level in value)
+        if not several:
             raise PlanError(f"{name}=[] names no level; give at least one, as in {name}=[10, 50]")
-        if len(set(found)) < len(found):
-            raise PlanError(f"{name}={list(found)} names a level twice; name each once, and repeats=N for more blocks")
-        return tuple(sorted(found))
+        if len(set(several)) < len(found):
+            raise PlanError(
+                f"{name}={list(several)} names a level twice; name each once, and repeats=N for more blocks"
+            )
+        return tuple(sorted(several))
 
     return read
 

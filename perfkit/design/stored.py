@@ -41,12 +41,12 @@ def _old_sweep(data: dict[str, Any]) -> Plan:
 
 
 def _old_comparison(data: dict[str, Any]) -> Plan:
-    everyone = seats(Arm(**data["a"]), Arm(**data["b"]))
+    all_seats = seats(Arm(**data["a"]), Arm(**data["b"]))
     load = Load(data["vus"], data["warmup_s"], data["duration_s"])
-    cells = [Cell(JOINT, everyone, load)]
+    cells = [Cell(JOINT, all_seats, load)]
     if data["solo"]:
         alone = Load(data["vus"], data["warmup_s"], data["duration_s"], data["rate"])
-        cells += [Cell(SOLO, (seat,), alone) for seat in everyone if seat.role != AA]
+        cells += [Cell(SOLO, (seat,), alone) for seat in all_seats if seat.role != AA]
     stop = StopRule(budget_s=data["budget_s"], precision_pct=data["precision_pct"])
     return Plan(
         "compare", tuple(cells), stop, data["margin_pct"], data["share_session"], data["pin"], data["seed"]

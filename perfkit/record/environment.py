@@ -23,7 +23,7 @@ class Environment:
     load_1m: float
     """runnable processes, averaged over the minute before the run"""
     autogroup: bool | None
-    """whether the scheduler shares cores between sessions before processes; None: not told"""
+    """whether the scheduler shares cores between sessions before processes; None: not known"""
     git_commit: str
     """of perfkit's checkout, with + behind it where files differed; empty: no checkout"""
     code: str = ""

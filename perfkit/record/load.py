@@ -51,13 +51,13 @@ def load(run: str | Path, method: str = SOLO) -> pd.DataFrame:
     """
     plan, results = load_plan(run), read_results(Path(run), mend=False)
     complete = complete_blocks(plan, results)
-    found = [
+    several = [
         row
         for result in results
         if result.trial.method == method
         for row in rows(result, complete=(result.trial.block, result.attempt) in complete)
     ]
-    table = pd.DataFrame(found, columns=list(COLUMNS))
+    table = pd.DataFrame(several, columns=list(COLUMNS))
     table = table.astype({"complete": bool, "valid": bool})  # also where there is no row
     table.attrs["run"] = str(run)
     return table

@@ -12,11 +12,11 @@ PERCENTILES = {"p50": "50", "p90": "90", "p95": "95", "p99": "99", "p999": "99.9
 
 
 def _durations(prefix: str, percentile: str, what: str) -> dict[str, str]:
-    found = {f"{prefix}avg_ms": f"mean {what}, ms", f"{prefix}min_ms": "shortest, ms"}
+    durations = {f"{prefix}avg_ms": f"mean {what}, ms", f"{prefix}min_ms": "shortest, ms"}
     for name, value in PERCENTILES.items():
         least = {"99": "; missing under 662", "99.9": "; missing under 6,620"}.get(value, "")
-        found[f"{percentile}{name}_ms"] = f"{value}th percentile, ms{least}"
-    return {**found, f"{prefix}max_ms": "longest, ms"}
+        durations[f"{percentile}{name}_ms"] = f"{value}th percentile, ms{least}"
+    return {**durations, f"{prefix}max_ms": "longest, ms"}
 
 
 COLUMNS = {

@@ -60,7 +60,7 @@ class OpenRun:
         return self.folder / "k6" / f"block{trial.block}-attempt{result.attempt}-{trial.load.vus}vus-{name}.json.gz"
 
     def append(self, result: TrialResult, summary: dict[str, Any] | None = None) -> None:
-        """Put a finished trial on disk, at once and for good, and k6's summary of it beside it."""
+        """Put a finished trial on disk, at once and for good, and k6's summary of it next to it."""
         path = self.folder / "trials.jsonl"
         line = json.dumps(result.to_dict()).encode() + b"\n"
         before = path.stat().st_size if path.exists() else 0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from perfkit.design.plan import FILES_BESIDE_CONNECTIONS
+from perfkit.design.plan import OTHER_FILES
 from perfkit.errors import PerfkitError
 from perfkit.rig import k6, process
 from perfkit.rig.host import siblings, usable_cpus
@@ -147,9 +147,9 @@ def shares() -> Finding:
 
 
 def judge_share(share: float) -> Finding:
-    """Judge the share that one process got beside four of another session: a half or a fifth."""
+    """Judge the share that one process got next to four of another session: a half or a fifth."""
     fair = share > 0.35
-    result = f"one process beside four of another session gets {share * 100:.0f} % of a core"
+    result = f"one process next to four of another session gets {share * 100:.0f} % of a core"
     advice = "" if fair else "sessions don't count here; comparisons may get unequal shares, which move CPU per call"
     return Finding("shares", fair, result, advice)
 
@@ -158,7 +158,7 @@ def open_files(most: int) -> Finding:
     """How many VUs the hard limit of open files allows."""
     if most == resource.RLIM_INFINITY:
         return Finding("open files", True, "no limit", "")
-    solo = max(0, most - FILES_BESIDE_CONNECTIONS)
+    solo = max(0, most - OTHER_FILES)
     result = f"{most}: up to {solo} VUs in a sweep, {solo // SERVERS} at each server of a comparison"
     enough = solo // SERVERS >= ENOUGH_VUS
     return Finding("open files", enough, result, "" if enough else "raise the hard limit (ulimit -Hn) for more")

@@ -74,7 +74,7 @@ class ForeignServer(RunningServer):
             reply = call(counter_pb2.incrementBy(value=0), timeout=CALL_S)
         number = re.search(
             r"-?\d+", reply.message
-        )  # the words are the contract; the number beside them is perfkit's own
+        )  # the words are the contract; the number next to them is perfkit's own
         if number is None:
             raise ServerError(f"server {self.name} answered {reply.message!r}; wanted 'Incremented value is N'")
         return int(number[0])

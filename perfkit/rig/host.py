@@ -53,8 +53,8 @@ def code_digest(root: Path = ROOT) -> str:
 def _program_digest(command: str) -> str:
     """Return a digest of those words of a command that are programs or files; what these load is not in it."""
     words = shlex.split(command)
-    found = [shutil.which(words[0]), *words[1:]]
-    return _digest(None, (Path(word) for word in found if word and Path(word).is_file()))
+    files = [shutil.which(words[0]), *words[1:]]
+    return _digest(None, (Path(word) for word in files if word and Path(word).is_file()))
 
 
 def _digest(root: Path | None, paths: Iterable[Path]) -> str:
@@ -79,11 +79,11 @@ def siblings(cpu: int) -> tuple[int, ...]:
         text = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text()
     except OSError:
         return (cpu,)
-    found: list[int] = []
+    cpus: list[int] = []
     for part in text.strip().split(","):
         first, _, last = part.partition("-")
-        found += range(int(first), int(last or first) + 1)
-    return tuple(found)
+        cpus += range(int(first), int(last or first) + 1)
+    return tuple(cpus)
 
 
 def _version(package: str) -> str:

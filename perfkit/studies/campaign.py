@@ -56,8 +56,8 @@ class Study:
 
     def settings(self, values: Mapping[str, object]) -> dict[str, Any]:
         """Return what was meant by values as they came, and by the defaults of the rest."""
-        given = {**self.defaults, **values}
-        return {name: parameter.read(name, given[name]) for name, parameter in self.parameters.items()}
+        all_values = {**self.defaults, **values}
+        return {name: parameter.read(name, all_values[name]) for name, parameter in self.parameters.items()}
 
     def plans(self, **values: object) -> Plans:
         """Return the plans that these parameters ask for; a PlanError names the first value that makes none."""
@@ -81,32 +81,31 @@ class Study:
 
 def run(study: Study, values: Mapping[str, object]) -> Path:
     """Measure what is asked for, or find what is stored; return the folder."""
-    settings = study.settings(values)
-    if stored := study.stored(settings):
-        return stored
-    plans, generator = study._built(settings), k6.find(settings["k6"])
-    if ONE in plans:
-        with _opened(plans[ONE], generator, settings["out"]) as opened:
-            _measure(opened, generator)
-        return opened.folder
-    folder = _folder(study, settings)
-    for _ in measure(plans, folder, generator):
-        pass
-    return folder
+    return _go(study, values, measuring=True)
 
 
 def prepare(study: Study, values: Mapping[str, object]) -> Path:
     """Do all of `run` but the measuring: refuse what it would refuse, make or find its folder."""
+    return _go(study, values, measuring=False)
+
+
+def _go(study: Study, values: Mapping[str, object], *, measuring: bool) -> Path:
     settings = study.settings(values)
     if stored := study.stored(settings):
         return stored
     plans, generator = study._built(settings), k6.find(settings["k6"])
     if ONE in plans:
         with _opened(plans[ONE], generator, settings["out"]) as opened:
+            if measuring:
+                _measure(opened, generator)
             return opened.folder
-    folder = _folder(study, settings)
-    _unfinished(plans, folder, generator)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(settings["out"]) if settings["out"] else runs.RUNS / study.name
+    if measuring:
+        for _ in measure(plans, folder, generator):
+            pass
+    else:
+        _unfinished(plans, folder, generator)
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
@@ -143,10 +142,6 @@ def _unfinished(plans: Plans, folder: Path, generator: k6.K6) -> set[str]:
                 continue
         todo.add(name)
     return todo
-
-
-def _folder(study: Study, settings: Mapping[str, Any]) -> Path:
-    return Path(settings["out"]) if settings["out"] else runs.RUNS / study.name
 
 
 def _opened(plan: Plan, generator: k6.K6, out: str | Path) -> AbstractContextManager[runs.OpenRun]:

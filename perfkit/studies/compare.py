@@ -57,12 +57,12 @@ def _plans(
 ) -> Plans:
     if rate is not None and not solo:
         raise PlanError(f"rate={rate} is of solo trials, and solo=False; say solo=True or leave the rate out")
-    everyone = seats(parse_arm(str(a), workers), parse_arm(str(b), workers))
+    all_seats = seats(parse_arm(str(a), workers), parse_arm(str(b), workers))
     # A joint trial is a closed loop, so that its servers are saturated.
-    cells = [Cell(JOINT, everyone, Load(vus, warmup_s, duration_s))]
+    cells = [Cell(JOINT, all_seats, Load(vus, warmup_s, duration_s))]
     if solo:
         load = Load(vus, warmup_s, duration_s, rate)
-        cells += [Cell(SOLO, (seat,), load) for seat in everyone if seat.role != AA]
+        cells += [Cell(SOLO, (seat,), load) for seat in all_seats if seat.role != AA]
     stop = StopRule(budget_s=budget_s, precision_pct=precision_pct)
     return {ONE: refuse_impossible(Plan(STUDY.name, tuple(cells), stop, margin_pct, share_session, pin, seed))}
 

@@ -67,11 +67,11 @@ def _plans(
     if rate is None:
         raise PlanError("rate=None offers nothing; name the calls a second offered to each arm, as in rate=2000")
     first = parse_arm(str(reference), workers)
-    everyone = parse_arms([first.name, *(arm.name for arm in parse_arms(arms or ARMS, workers))], workers)
-    pairs = [("joint", first, arm) for arm in everyone[1:]]
-    pairs += [("queues", lock, arm) for arm in everyone if (lock := lock_of(arm, everyone)) not in (None, first)]
+    subjects = parse_arms([first.name, *(arm.name for arm in parse_arms(arms or ARMS, workers))], workers)
+    pairs = [("joint", first, arm) for arm in subjects[1:]]
+    pairs += [("queues", lock, arm) for arm in subjects if (lock := lock_of(arm, subjects)) not in (None, first)]
     paired = {"vus": vus, "budget_s": budget_s, "precision_pct": precision_pct, "workers": workers, **shared}
-    alone = {"vus": [vus], "arms": [arm.name for arm in everyone], "repeats": repeats, "workers": workers, **shared}
+    alone = {"vus": [vus], "arms": [arm.name for arm in subjects], "repeats": repeats, "workers": workers, **shared}
     return {
         **{f"{kind}/{slug(b.name)}": compare.STUDY.plan(a=a.name, b=b.name, **paired) for kind, a, b in pairs},
         "closed": sweep.STUDY.plan(**alone),

@@ -1,4 +1,4 @@
-"""The published study's numbers in the form of our tables, and two sweeps of ours to lay beside them."""
+"""The published study's numbers in the form of our tables, and two sweeps of ours to compare with them."""
 
 from pathlib import Path
 

@@ -66,7 +66,7 @@ class AsyncioEngine:
 
 
 def _has_time(context: "grpc.aio.ServicerContext[bytes, bytes]") -> bool:
-    """Look at the deadline; that a caller has cancelled is told by cancelling the task that waits for the answer."""
+    """Look at the deadline; a caller's cancelling arrives as cancelling the task that waits for the answer."""
     left = context.time_remaining()
     return left is None or left > 0
 

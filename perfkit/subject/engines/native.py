@@ -133,7 +133,7 @@ class BatchEngine:
             code, details = contract.status_of(error)
             self._front.fail(call_id, code.value[0], details)
         else:
-            # Told before it is applied: a caller that is gone can't be told, and then nothing must be applied.
+            # Answered before it is applied: a caller that is gone gets no answer, and then nothing must be applied.
             if self._front.respond(call_id, contract.written(count)):
                 self._count = count
 
