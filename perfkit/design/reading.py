@@ -85,7 +85,7 @@ def levels(one: Reader, ladder: Sequence[int]) -> Reader:
         several = tuple(one(name, level) for level in value)
         if not several:
             raise PlanError(f"{name}=[] names no level; give at least one, as in {name}=[10, 50]")
-        if len(set(several)) < len(found):
+        if len(set(several)) < len(several):
             raise PlanError(
                 f"{name}={list(several)} names a level twice; name each once, and repeats=N for more blocks"
             )
