@@ -12,6 +12,7 @@
 //   PERCENTILES            which latency percentiles are wanted (50,90,95,99,99.9)
 //   TLS_CA                 the authority of the server's certificate, PEM, an absolute path: connect by TLS (unset: plaintext)
 //   TLS_CERT, TLS_KEY      the client's own certificate and key, where the server wants one (unset)
+//   ANNOUNCE               1 logs "perfkit answered" when a VU has its first answer (0)
 //   SUMMARY                a file for the result as JSON (unset: a short table on stdout)
 //
 // A call belongs to the phase in which it starts: warmup, measure or cooldown, a VU tag that turns with the clock.
@@ -32,6 +33,7 @@ const DURATION_MS = Number(setting('DURATION_S', 5)) * 1000;
 const CONNECT_PER_ITERATION = setting('CONNECT_PER_ITERATION', '0') === '1';
 const TIMEOUT_S = Number(setting('TIMEOUT_S', 10));
 const PERCENTILES = setting('PERCENTILES', '50,90,95,99,99.9').split(',');
+const ANNOUNCE = setting('ANNOUNCE', '0') === '1';
 const SUMMARY = setting('SUMMARY', '');
 
 const TLS_CA = setting('TLS_CA', '');
@@ -101,6 +103,7 @@ export function setup() {
 
 let phase = '';
 let isConnected = false;
+let isAnnounced = !ANNOUNCE;
 
 function turnPhase(from, until) {
   const now = Date.now();
@@ -130,6 +133,10 @@ export default function ({ from, until }) {
   const { status } = client.invoke(METHOD, REQUEST, PARAMS);
   if (status === grpc.StatusOK) {
     acknowledged.add(1);
+    if (!isAnnounced) {
+      isAnnounced = true;
+      console.log('perfkit answered');
+    }
   } else {
     failed.add(1, { status: String(Number(status)) }); // as text alone it would be its name
     if (status === grpc.StatusUnavailable) sleep(PAUSE_S);

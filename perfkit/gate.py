@@ -64,8 +64,9 @@ def as_json(answer: Answer) -> dict[str, Any]:
 
 
 def _metrics(answer: Answer) -> dict[str, Ratio]:
+    paired = {"cpu_per_call": answer.cpu_per_call, "throughput": answer.throughput}
     solo = {name: result for name, result in answer.solo.items() if name not in PAIRED_TOO}
-    return ({"cpu_per_call": answer.cpu_per_call} if answer.cpu_per_call else {}) | solo
+    return solo | {name: result for name, result in paired.items() if result}
 
 
 def _as_json(result: Ratio) -> dict[str, Any]:

@@ -8,11 +8,14 @@ import pandas as pd
 from perfkit.analysis import contrast, controls, statistics, stopping, verdict
 from perfkit.analysis.controls import Control, by_block, role_logs
 from perfkit.analysis.statistics import Ratio
-from perfkit.design.plan import HANDICAP, A, B, Plan
+from perfkit.design.plan import HANDICAP, SOLO, TURNS, A, B, Plan
 from perfkit.record.validity import FLAGS
 
 CHANGED = 1.25
 """A machine on which `a` costs this many times as much in one half of the blocks as in the other has changed."""
+
+MOST_BACKLOG = 0.25
+"""Part of a turn's calls that may have been ready when it began, for throughput by turns to give a verdict."""
 
 METRICS = {
     "cpu_per_call": "cpu_per_call_us",
@@ -56,6 +59,12 @@ class Answer:
     """what the solo trials say, by metric; those that a flag makes void are left out"""
     verdict: str
     flagged: tuple[Flagged, ...]
+    throughput: Ratio | None
+    """b's in a's, of trials by turns; None where they were none, or k6 or the backlog was what was measured"""
+    backlog_share: float | None
+    """by turns: the part of a turn's calls that were ready when it began, of the arm with the larger one"""
+    contradicts: Ratio | None
+    """CPU per call by solo trials, where that has surely the other sign"""
     solo_is_void: bool
     """whether there are solo trials that give no verdict on throughput"""
     change: float | None
@@ -75,25 +84,40 @@ class Answer:
 def answer(plan: Plan, paired: pd.DataFrame, solo: pd.DataFrame) -> Answer:
     """Return what the trials of a comparison say: tables of `load`, of its paired trials and of its solo ones."""
     wide = by_block(paired)
-    trials = paired.drop_duplicates(["block", "attempt"])
-    result, checks, concluded = None, {}, NOT_TRUSTED
+    # A trial of several servers is one trial. Where all are solo, nothing else stands next to what is compared.
+    alone = plan.paired == SOLO
+    trials, also_solo = (paired, solo.iloc[:0]) if alone else (paired.drop_duplicates(["block", "attempt"]), solo)
+    metrics = _solo(plan, solo)
+    result, contradiction, checks, concluded = None, None, {}, NOT_TRUSTED
     if len(wide) > 1:
         result = stopping.primary(plan, role_logs(wide, B).tolist())
-        checks = controls.judge(plan, wide, by_block(solo))
-        concluded = _verdict(result, checks, plan.margin_pct)
+        checks = controls.judge(plan, wide, by_block(also_solo))
+        if not alone and have_opposite_signs(result, metrics.get("cpu_per_call")):
+            contradiction = metrics["cpu_per_call"]
+        if contradiction is None:
+            concluded = _verdict(result, checks, plan.margin_pct)
     return Answer(
         plan=plan,
         blocks=len(wide),
         paired_trials=len(trials),
-        seconds=float(trials["took_s"].sum() + solo["took_s"].sum()),
+        seconds=float(trials["took_s"].sum() + also_solo["took_s"].sum()),
         cpu_per_call=result,
         controls=checks,
-        solo=_solo(plan, solo),
+        solo=metrics,
         verdict=concluded,
-        flagged=tuple(_flagged(trials, solo)),
+        flagged=tuple(_flagged(trials, also_solo)),
+        throughput=_throughput(plan, paired),
+        backlog_share=_backlog_share(paired),
+        contradicts=contradiction,
         solo_is_void=not solo.empty and plan.vus not in contrast.usable_levels(solo, "throughput_rps"),
         change=_change(wide),
     )
+
+
+def have_opposite_signs(one: Ratio, other: Ratio | None) -> bool:
+    """Return whether both ratios exclude 1, on different sides."""
+    signs = {verdict.judge(one, 0), verdict.judge(other, 0) if other else ""}
+    return signs == {verdict.DEARER, verdict.CHEAPER}
 
 
 def narrowing(plan: Plan, trials: pd.DataFrame) -> list[tuple[float, Ratio]]:
@@ -135,6 +159,22 @@ def _verdict(result: Ratio, checks: dict[str, Control], margin_pct: float) -> st
         return NOT_TRUSTED
     concluded = verdict.judge(result, margin_pct)
     return {verdict.DEARER: B_DEARER, verdict.CHEAPER: A_DEARER}.get(concluded, concluded)
+
+
+def _throughput(plan: Plan, paired: pd.DataFrame) -> Ratio | None:
+    """Throughput by turns, where the server was what was measured in all trials that count."""
+    if plan.paired != TURNS or plan.vus not in contrast.usable_levels(paired, "throughput_rps"):
+        return None
+    if (_backlog_share(paired) or 0) > MOST_BACKLOG:
+        return None
+    wide = by_block(paired, "throughput_rps")
+    return controls.role_ratio(wide, B, plan.vus, "throughput_rps") if len(role_logs(wide, B)) > 1 else None
+
+
+def _backlog_share(paired: pd.DataFrame) -> float | None:
+    counted = paired[paired["valid"] & paired["role"].isin((A, B))]
+    shares = counted["backlog_share"].astype(float).groupby(counted["role"]).mean()
+    return None if shares.isna().all() else float(shares.max())
 
 
 def _solo(plan: Plan, solo: pd.DataFrame) -> dict[str, Ratio]:

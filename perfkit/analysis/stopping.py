@@ -13,7 +13,7 @@ import numpy as np
 
 from perfkit.analysis import statistics
 from perfkit.analysis.statistics import Ratio
-from perfkit.design.plan import SOLO, A, B, Plan
+from perfkit.design.plan import A, B, Plan
 from perfkit.record.results import TrialResult
 from perfkit.record.validity import is_valid
 
@@ -33,8 +33,7 @@ def is_over(plan: Plan, results: Sequence[TrialResult]) -> bool:
     spent_s = sum(result.took_s for result in results)
     if spent_s * (blocks + 1) / blocks > plan.stop.budget_s:
         return True
-    valid = [one for one in results if one.trial.method != SOLO and is_valid(one)]
-    logs = [math.log(_cost(one, B) / _cost(one, A)) for one in valid]
+    logs = _logs(plan, results)
     return len(logs) >= FIRST_STAGE and len(logs) >= needed(plan, logs)
 
 
@@ -55,14 +54,16 @@ def primary(plan: Plan, logs: Sequence[float]) -> Ratio:
     )
 
 
-def _cost(result: TrialResult, role: str) -> float:
-    (cost,) = (
-        served.cpu_per_call_us(result.trial.load)
-        for seat, served in zip(result.trial.seats, result.served, strict=True)
-        if seat.role == role
-    )
-    assert cost is not None  # noqa: S101 - a valid trial has acknowledged calls
-    return cost
+def _logs(plan: Plan, results: Sequence[TrialResult]) -> list[float]:
+    """Return the logarithm of b's cost in a's, of each block in which both count."""
+    costs: dict[int, dict[str, float]] = {}
+    for result in results:
+        if result.trial.method == plan.paired and is_valid(result):
+            for seat, served in zip(result.trial.seats, result.served, strict=True):
+                cost = served.cpu_per_call_us(result.trial.load)
+                assert cost is not None  # noqa: S101 - a valid trial has acknowledged calls
+                costs.setdefault(result.trial.block, {})[seat.role] = cost
+    return [math.log(block[B] / block[A]) for block in costs.values() if {A, B} <= set(block)]
 
 
 def needed(plan: Plan, logs: Sequence[float]) -> float:

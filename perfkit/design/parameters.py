@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from perfkit.design import reading
 from perfkit.design.factors import FACTORS
+from perfkit.design.plan import JOINT, SOLO, TURNS
 from perfkit.design.reading import Reader
 
 STUDY_LEVELS = (10, 100, 200, 300, 500, 1000)
@@ -52,6 +53,12 @@ PARAMETERS = {
         Parameter(
             "joint", "True: at each level also both arms at once, with controls", reading.yes_or_no
         ),
+        Parameter(
+            "method",
+            "turns: servers take turns on a core; joint: all at once on it; solo: one server after the other",
+            reading.one_of(TURNS, JOINT, SOLO),
+        ),
+        Parameter("turn_ms", "milliseconds of a turn; 0: as many as the VUs ask for", reading.whole(0)),
         Parameter("solo", "True: solo trials in the same blocks, for throughput and latency", reading.yes_or_no),
         Parameter(
             "share_session",

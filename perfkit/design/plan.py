@@ -24,8 +24,9 @@ OTHER_FILES = 200
 HANDICAP_US = 10
 """CPU time that the handicap control burns in each call, in µs."""
 
-SOLO, JOINT = "solo", "joint"
-"""Methods of a trial: one server alone; or several at once on one core, under one k6."""
+SOLO, TURNS, JOINT = "solo", "turns", "joint"
+"""Methods of a trial: one server alone; or several on one core under one k6, one of them running at a time; or all of
+them at once."""
 
 A, AA, HANDICAP, B, YARDSTICK = "a", "aa", "handicap", "b", "yardstick"
 """Roles: an arm; the same again (A/A control); the same with a known burn; the other arm; and, where `a` is a foreign
@@ -41,6 +42,7 @@ class Load:
     duration_s: float
     rate: int | None = None
     connect_per_iteration: bool = False
+    turn_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,8 @@ class Plan:
 
     @property
     def paired(self) -> str:
-        """The method of the trials in which several servers take part; JOINT where there are none."""
-        return next((cell.method for cell in self.cells if cell.method != SOLO), JOINT)
+        """The method of the trials in which a comparison compares: that of several servers, or else SOLO."""
+        return next((cell.method for cell in self.cells if cell.method != SOLO), SOLO)
 
     @property
     def arms(self) -> tuple[Arm, ...]:

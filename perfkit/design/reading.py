@@ -60,6 +60,17 @@ def yes_or_no(name: str, value: object) -> bool:
     return words[str(value).lower()]
 
 
+def one_of(*words: str) -> Reader:
+    """Return what reads one of these words."""
+
+    def read(name: str, value: object) -> str:
+        if value not in words:
+            raise PlanError(f"{name}={value!r} is none of {', '.join(words)}; say {name}={words[0]}")
+        return str(value)
+
+    return read
+
+
 def text(_name: str, value: object) -> str:
     """Read any text; the path of a folder, say."""
     return str(value)

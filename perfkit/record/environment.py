@@ -28,6 +28,8 @@ class Environment:
     """of perfkit's checkout, with + behind it where files differed; empty: no checkout"""
     code: str = ""
     """digest of all that runs while a trial is measured: servers, rig, script and proto; empty: run before 0.2"""
+    alike: bool | None = None
+    """whether memory of servers can be laid out alike; None: not known"""
     programs: dict[str, str] = field(default_factory=dict)
     """command of each foreign arm → digest of the program files that it names"""
 

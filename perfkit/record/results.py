@@ -90,12 +90,31 @@ class Served:
     final_count: int
     """of the server's counter, after the last call"""
     usage: Usage
+    own_s: float | None = None
+    """of the window, in which it was this server's turn; None: all of it"""
+
+    def throughput_rps(self, load: Load) -> float:
+        """Return acknowledged calls per second of the window, or of the server's own part of it."""
+        return self.calls.acknowledged / (load.duration_s if self.own_s is None else self.own_s)
 
     def cpu_per_call_us(self, load: Load) -> float | None:
         """Return the CPU time per acknowledged call of the window, in µs; None where none was acknowledged."""
         # The clocks are read a little beside the window's ends, so rates are divided, not sums.
         calls = self.calls.acknowledged
         return self.usage.cores / (calls / load.duration_s) * 1e6 if calls else None
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """How punctually servers took turns, in the window; quantiles by name: p50, p95, max."""
+
+    count: int
+    late_ms: dict[str, float]
+    """how much longer than meant a turn was"""
+    switch_ms: dict[str, float]
+    """from the end of a turn until the server had stopped"""
+    woken: int
+    """turns before which the server was running already: somebody else continued it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +132,12 @@ class TrialResult:
     """in the order of the trial's seats"""
     k6: Usage
     k6_cores_available: int
+    turns: Turns | None = None
+    """None: not a trial by turns"""
+    late_ms: tuple[float, float] | None = None
+    """how late the clocks were read at the window's two ends; None: not kept, before 0.2"""
+    alike: bool | None = None
+    """whether the servers' memory was laid out alike, of those that were to be; None: none were, or not known"""
 
     @property
     def k6_busy(self) -> float:
@@ -132,6 +157,8 @@ class TrialResult:
                 "trial": stored.trial(data["trial"]),
                 "served": tuple(_served(one) for one in data["served"]),
                 "k6": _usage(data["k6"]),
+                "turns": Turns(**data["turns"]) if data.get("turns") else None,
+                "late_ms": tuple(data["late_ms"]) if data.get("late_ms") else None,
             }
         )
 
@@ -139,7 +166,7 @@ class TrialResult:
 def _served(data: dict[str, Any]) -> Served:
     calls = data["calls"]
     durations = {name: Distribution(**calls[name]) for name in ("latency", "iteration")}
-    return Served(Calls(**{**calls, **durations}), data["final_count"], _usage(data["usage"]))
+    return Served(Calls(**{**calls, **durations}), data["final_count"], _usage(data["usage"]), data.get("own_s"))
 
 
 def _usage(data: dict[str, Any]) -> Usage:

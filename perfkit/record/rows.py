@@ -3,7 +3,7 @@
 from typing import Any
 
 from perfkit.design.factors import ARM_FACTORS, LOAD_FACTORS
-from perfkit.design.plan import SOLO
+from perfkit.design.plan import SOLO, Load
 from perfkit.record.results import Distribution, Served, TrialResult
 from perfkit.record.validity import INVALIDATING, flags
 
@@ -21,7 +21,7 @@ def _durations(prefix: str, percentile: str, what: str) -> dict[str, str]:
 
 COLUMNS = {
     "block": "block, from 0; the unit of replication",
-    "method": "solo: one server at a time; joint: all at once on one core",
+    "method": "solo: one server at a time; turns: all in turn on one core; joint: all at once on one core",
     "role": "a, aa (a again), handicap (a with a known burn), b, or yardstick; in solo trials of a sweep always a",
     "position": "place in the order in which the trial's servers were started, from 0",
     "arm": "engine/pattern with its options, or exec:command",
@@ -40,7 +40,9 @@ COLUMNS = {
     "timed_out_total": "of those, calls that ran into the client's time limit (status 4)",
     "cut_off_total": "calls sent that never ended before k6 did; whole trial",
     "dropped_total": "iterations that no VU was free for (open model only); whole trial",
-    "throughput_rps": "acknowledged calls per second of the window",
+    "throughput_rps": "acknowledged calls per second of the window; by turns, of own_s",
+    "own_s": "seconds of the window in which it was this server's turn; without turns all of it",
+    "backlog_share": "by turns: VUs over calls in a turn, the part that may have been ready when the turn began",
     **_durations("latency_", "", "latency of acknowledged calls (solo trials only, as all latency)"),
     "percentiles_ms": "latency distribution: percentile as text -> ms, those with enough calls",
     "iterations": "iterations that started in the window and ended",
@@ -76,7 +78,7 @@ def rows(result: TrialResult, *, complete: bool) -> list[dict[str, Any]]:
 def _row(result: TrialResult, position: int, *, complete: bool) -> dict[str, Any]:
     trial, served, names = result.trial, result.served[position], flags(result)
     seat, load, calls, usage = trial.seats[position], trial.load, served.calls, served.usage
-    throughput_rps = calls.acknowledged / load.duration_s
+    throughput_rps = served.throughput_rps(load)
     values = {
         "block": trial.block,
         "method": trial.method,
@@ -100,6 +102,8 @@ def _row(result: TrialResult, position: int, *, complete: bool) -> dict[str, Any
         "cut_off_total": calls.cut_off_total,
         "dropped_total": calls.dropped_total,
         "throughput_rps": throughput_rps,
+        "own_s": load.duration_s if served.own_s is None else served.own_s,
+        "backlog_share": _backlog_share(throughput_rps, load),
         "iterations": calls.iteration.count,
         "data_sent_bytes": calls.data_sent_bytes,
         "data_received_bytes": calls.data_received_bytes,
@@ -117,6 +121,11 @@ def _row(result: TrialResult, position: int, *, complete: bool) -> dict[str, Any
         **_latency(served, throughput_rps, is_solo=trial.method == SOLO),
     }
     return {name: values[name] for name in COLUMNS}
+
+
+def _backlog_share(throughput_rps: float, load: Load) -> float | None:
+    calls_in_a_turn = throughput_rps * load.turn_ms / 1e3
+    return load.vus / calls_in_a_turn if calls_in_a_turn else None
 
 
 def _latency(served: Served, throughput_rps: float, *, is_solo: bool) -> dict[str, Any]:

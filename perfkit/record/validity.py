@@ -16,7 +16,10 @@ SATURATED = 0.9
 """Cores that the servers of a joint trial use together, of the one they share, from which on they are saturated."""
 
 PUNCTUAL = 0.05
-"""How far, as a part of the window, its clock readings may lie apart from its length."""
+"""How far, as a part of the window, its clock readings may lie apart from its length, or each from its end."""
+
+LATE_TURNS = 0.1
+"""How much longer than meant, as a part of it, a turn may be; 1 in 20 may be longer."""
 
 EVERYTHING = "everything"
 LATENCY = ("p50_ms", "p95_ms", "p99_ms")
@@ -39,6 +42,18 @@ def _count_is_wrong(one: Served) -> bool:
     calls = one.calls
     uncertain = calls.cut_off_total + calls.failed_total - calls.failed_by_status.get("connect", 0)
     return not calls.acknowledged_total <= one.final_count <= calls.acknowledged_total + uncertain
+
+
+def _was_paused(result: TrialResult) -> bool:
+    length_s = result.trial.load.duration_s
+    most_s = PUNCTUAL * length_s
+    # Both ends late by as much would have the right length, and a server that idles after the window in it.
+    edges_s = [late_ms / 1e3 for late_ms in result.late_ms or ()]
+    return abs(result.k6.window_s - length_s) > most_s or any(abs(late_s) > most_s for late_s in edges_s)
+
+
+def _turns_were_late(result: TrialResult) -> bool:
+    return result.turns is not None and result.turns.late_ms["p95"] > LATE_TURNS * result.trial.load.turn_ms
 
 
 def _shares_are_unequal(result: TrialResult) -> bool:
@@ -67,10 +82,14 @@ FLAGS = (
     ),
     Flag(
         "paused",
-        lambda result: (
-            abs(result.k6.window_s - result.trial.load.duration_s) > PUNCTUAL * result.trial.load.duration_s
-        ),
+        _was_paused,
         "The run stood still inside the window, or the clock was set, so nothing counts,",
+        (EVERYTHING,),
+    ),
+    Flag(
+        "disturbed turns",
+        lambda result: result.turns is not None and result.turns.woken > 0,
+        "Somebody else continued a server that was stopped, so nothing counts,",
         (EVERYTHING,),
     ),
     Flag(
@@ -93,6 +112,13 @@ FLAGS = (
         ),
         "Connections were still being made inside the window",
     ),
+    Flag(
+        "random layout",
+        lambda result: result.alike is False,
+        "The system refused to lay the servers' memory out alike (a container's profile, say; for Docker and Podman "
+        "--security-opt seccomp=unconfined allows it), so that the luck of a launch moves CPU per call",
+    ),
+    Flag("late turns", _turns_were_late, f"More than 1 turn in 20 was over {LATE_TURNS * 100:g} % too long"),
     Flag("unequal shares", _shares_are_unequal, "The servers' shares of their core were unequal"),
     Flag(
         "unsaturated",

@@ -1,4 +1,4 @@
-"""What this machine can and can't measure: ten checks, each with what was found and what to do."""
+"""What this machine can and can't measure: eleven checks, each with what was found and what to do."""
 
 import resource
 import shutil
@@ -70,6 +70,7 @@ def examine(k6_program: str = "k6", folder: Path = Path()) -> list[Finding]:
         lambda: generator(k6_program),
         noise,
         shares,
+        lambda: layout(process.can_lay_alike()),
         lambda: open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
         ports,
         gil,
@@ -152,6 +153,15 @@ def judge_share(share: float) -> Finding:
     result = f"one process next to four of another session gets {share * 100:.0f} % of a core"
     advice = "" if fair else "sessions don't count here; comparisons may get unequal shares, which move CPU per call"
     return Finding("shares", fair, result, advice)
+
+
+def layout(alike: bool | None) -> Finding:
+    """Whether the memory of servers that are compared can be laid out alike."""
+    if alike:
+        return Finding("layout", True, "servers' memory can be laid out alike", "")
+    refused = "not known" if alike is None else "personality(ADDR_NO_RANDOMIZE) is refused"
+    advice = "copies of one server differ by some per cent; in Docker or Podman: --security-opt seccomp=unconfined"
+    return Finding("layout", False, refused, advice)
 
 
 def open_files(most: int) -> Finding:

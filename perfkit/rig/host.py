@@ -13,6 +13,7 @@ from pathlib import Path
 
 from perfkit.design.arms import Arm
 from perfkit.record.environment import Environment
+from perfkit.rig import process
 
 PACKAGES = ("grpcio", "protobuf", "pygrpc-native", "uvloop", "perfkit")
 """Those whose code runs in a server while it is measured; the optional ones are recorded where installed."""
@@ -38,6 +39,7 @@ def collect(k6_version: str, arms: Sequence[Arm] = ()) -> Environment:
         autogroup=_autogroup(),
         git_commit=_git_commit(),
         code=code_digest(),
+        alike=process.can_lay_alike(),
         programs={arm.command: _program_digest(arm.command) for arm in arms if arm.is_foreign},
     )
 

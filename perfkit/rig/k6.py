@@ -35,6 +35,9 @@ TIMEOUT_S = 10.0
 START_S = 30.0
 """How long k6 may take to initialise its VUs; 1,000 take 0.3 s."""
 
+CONNECT_S, CONNECT_VU_S = 0.3, 0.0025
+"""How long VUs may take to connect and be answered while all servers run at once: so much, and so much a VU."""
+
 FAILED_STATUSES = ("connect", *map(str, range(1, 17)))
 """What counter.js counts failures by: no connection, or a gRPC status code."""
 
@@ -100,6 +103,10 @@ class RunningLoad:
             time.sleep(0.005)
         raise LoadError(f"k6 did not start its load within {START_S:g} s; it said: {self._output()[-500:]!r}")
 
+    def answered(self) -> int:
+        """Return how many VUs have had their first answer, of a load that takes turns."""
+        return self._output().count("perfkit answered\n")
+
     def check(self) -> None:
         """Raise a LoadError if k6 has ended before its time."""
         if self._process.poll() == 0:
@@ -129,6 +136,11 @@ class RunningLoad:
         return self._log.read().decode(errors="replace")
 
 
+def connect_s(load: Load, servers: int) -> float:
+    """Return how long before the warm-up all servers run at once, until every VU is connected; 0 without turns."""
+    return CONNECT_S + CONNECT_VU_S * load.vus * servers if load.turn_ms else 0.0
+
+
 @contextmanager
 def running(k6: K6, addresses: Sequence[str], load: Load, place: Place) -> Iterator[RunningLoad]:
     """Load all `addresses` at once from one k6 process."""
@@ -139,7 +151,8 @@ def running(k6: K6, addresses: Sequence[str], load: Load, place: Place) -> Itera
             "ADDRESS": ",".join(addresses),
             "VUS": load.vus,
             "RATE": load.rate or 0,
-            "WARMUP_S": load.warmup_s,
+            "WARMUP_S": load.warmup_s + connect_s(load, len(addresses)),
+            "ANNOUNCE": int(load.turn_ms > 0),
             "DURATION_S": load.duration_s,
             "CONNECT_PER_ITERATION": int(load.connect_per_iteration),
             "TIMEOUT_S": TIMEOUT_S,

@@ -21,6 +21,9 @@ from perfkit.errors import ServerError
 
 LAUNCH = Path(__file__).with_name("_launch.py")
 
+ADDR_NO_RANDOMIZE = 0x0040000
+"""linux/personality.h"""
+
 CAN_PIN = sys.platform == "linux"
 """Where not, children neither stay on their cores nor die with a killed parent."""
 
@@ -154,6 +157,26 @@ def server(arm: Arm, place: Place) -> Iterator[RunningServer]:
         child(argv, place, stdout=subprocess.PIPE, stderr=log) as process,
     ):
         yield RunningServer(arm.name, process, log)
+
+
+def is_alike(pid: int) -> bool | None:
+    """Return whether a process's memory is laid out like that of others; None where that is not known.
+
+    A container's default profile may refuse it (Docker's and Podman's do), and then it is at random.
+    """
+    try:
+        return bool(int(Path(f"/proc/{pid}/personality").read_text(), 16) & ADDR_NO_RANDOMIZE)
+    except OSError:
+        return None
+
+
+def can_lay_alike() -> bool | None:
+    """Try whether a child's memory can be laid out alike; None where that is not known."""
+    sleeping = [sys.executable, "-I", "-S", "-c", "import time; print(flush=True); time.sleep(60)"]
+    with child(sleeping, Place(alike=True), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        process.stdout.readline()
+        return is_alike(process.pid)
 
 
 def cpu_ns(pid: int) -> int:

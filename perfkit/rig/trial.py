@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
-from perfkit.design.plan import SOLO, Trial
+from perfkit.design.plan import SOLO, TURNS, Trial
 from perfkit.errors import LoadError, PerfkitError
 from perfkit.record.results import Served, TrialResult, Usage
-from perfkit.rig import foreign, k6, process
+from perfkit.rig import foreign, k6, process, turns
 from perfkit.rig.host import siblings, usable_cpus
 
 AFTER_WINDOW_S = k6.TIMEOUT_S + 20
@@ -21,6 +21,17 @@ CHECK_S = 0.25
 
 LATE_S = 1.0
 """How late a clock may be read before that is an error; less makes the trial a paused one (results.PUNCTUAL)."""
+
+
+READY_S = 0.01
+"""How often it is asked whether all VUs have had an answer."""
+
+
+class Watched(Protocol):
+    """Something that must live as long as the window is open."""
+
+    def check(self) -> None:
+        """Raise a PerfkitError if it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +84,19 @@ def _measure(trial: Trial, attempt: int, program: k6.K6, placement: Placement) -
         ]
         addresses = [server.ready() for server in servers]  # all start at once
         load = stack.enter_context(k6.running(program, addresses, trial.load, process.Place(placement.k6)))
+        alike = [process.is_alike(server.pid) for server in servers] if where.alike else [None]
         window = load.window()
         pids = [load.pid, *(server.pid for server in servers)]
-        _sleep_until(window.from_ms, load, servers)
-        opened_ns, used_ns = time.monotonic_ns(), [process.cpu_ns(pid) for pid in pids]
-        _sleep_until(window.until_ms, load, servers)
-        closed_ns, used_until_ns = time.monotonic_ns(), [process.cpu_ns(pid) for pid in pids]
+        watched: list[Watched] = [load, *servers]
+        if trial.method == TURNS:
+            _wait_for_all(trial, window, watched, load)
+            watchdog = stack.enter_context(_turns(trial, attempt, window, pids[1:], placement))
+            watched.append(watchdog)
+        _sleep_until(window.from_ms, watched)
+        opened_ns, opened_late_ms, used_ns = _read(pids, window.from_ms)
+        _sleep_until(window.until_ms, watched)
+        closed_ns, closed_late_ms, used_until_ns = _read(pids, window.until_ms)
+        took_turns, own_s = watchdog.end() if trial.method == TURNS else (None, [None] * len(servers))
         k6_peak = process.peak_rss_bytes(load.pid)
         summary = load.finish(AFTER_WINDOW_S)
         peaks = [k6_peak, *map(_peak_rss_bytes, servers)]
@@ -95,13 +113,44 @@ def _measure(trial: Trial, attempt: int, program: k6.K6, placement: Placement) -
         started_at=started_at,
         took_s=time.monotonic() - started_s,
         served=tuple(
-            Served(k6.calls(summary, number), count, usage)
-            for number, (count, usage) in enumerate(zip(counts, usages, strict=True))
+            Served(k6.calls(summary, number), count, usage, own)
+            for number, (count, usage, own) in enumerate(zip(counts, usages, own_s, strict=True))
         ),
         k6=k6_usage,
         k6_cores_available=len(placement.k6) or len(usable_cpus()),
+        turns=took_turns,
+        late_ms=(opened_late_ms, closed_late_ms),
+        alike=None if None in alike else all(alike),
     )
     return result, summary
+
+
+def _wait_for_all(trial: Trial, window: k6.Window, watched: Sequence[Watched], load: k6.RunningLoad) -> None:
+    """Wait until every VU of every server has had an answer, at the latest until the warm-up begins."""
+    everybody, until_s = trial.load.vus * len(trial.seats), window.from_ms / 1e3 - trial.load.warmup_s
+    while load.answered() < everybody:
+        if time.time() > until_s:
+            raise LoadError(
+                f"of {everybody} VUs only {load.answered()} had an answer before turns were to begin; "
+                "take fewer VUs, or solo trials (method=solo)"
+            )
+        for one in watched:
+            one.check()
+        time.sleep(READY_S)
+
+
+def _turns(
+    trial: Trial, attempt: int, window: k6.Window, groups: Sequence[int], placement: Placement
+) -> AbstractContextManager[turns.RunningTurns]:
+    ahead_s = time.monotonic() - time.time()
+    by_monotonic = window.from_ms / 1e3 + ahead_s, window.until_ms / 1e3 + ahead_s
+    return turns.turns(groups, trial.load.turn_ms, by_monotonic, f"{trial.block}/{attempt}", placement.k6)
+
+
+def _read(pids: Sequence[int], due_ms: int) -> tuple[int, float, list[int]]:
+    """Read all CPU clocks; return when, how late that was in ms, and what they say."""
+    late_ms = time.time() * 1e3 - due_ms
+    return time.monotonic_ns(), late_ms, [process.cpu_ns(pid) for pid in pids]
 
 
 def _peak_rss_bytes(server: process.RunningServer) -> int:
@@ -109,7 +158,7 @@ def _peak_rss_bytes(server: process.RunningServer) -> int:
     return process.peak_rss_bytes(server.pid)
 
 
-def _sleep_until(epoch_ms: int, load: k6.RunningLoad, servers: Sequence[process.RunningServer]) -> None:
+def _sleep_until(epoch_ms: int, watched: Sequence[Watched]) -> None:
     while True:
         late_s = time.time() - epoch_ms / 1e3
         if late_s > LATE_S:
@@ -117,9 +166,8 @@ def _sleep_until(epoch_ms: int, load: k6.RunningLoad, servers: Sequence[process.
                 f"perfkit stood still in mid-trial and missed an end of the window by {late_s:.1f} s (it was stopped, "
                 "the machine slept, or the clock was set)"
             )
-        load.check()
-        for server in servers:
-            server.check()
+        for one in watched:
+            one.check()
         if late_s >= 0:
             return
         time.sleep(min(-late_s, CHECK_S))

@@ -98,7 +98,7 @@ def narrowing(answer: Answer, paired: pd.DataFrame, _solo: pd.DataFrame) -> Figu
 
 def shares(answer: Answer, paired: pd.DataFrame, _solo: pd.DataFrame) -> Figure:
     """Each server's share of the core, and how busy k6 was, block by block."""
-    figure, (left, right) = blank("Did the servers get equal shares, and had k6 time to spare?", panels=2)
+    figure, (left, right) = blank("What share had each server, and had k6 time to spare?", panels=2)
     looks = role_styles(answer.plan)
     for role, trials in paired.groupby("role"):
         style = looks.get(str(role), MORE_STYLES[-1])

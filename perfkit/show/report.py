@@ -40,7 +40,9 @@ def verdict(answer: Answer) -> Markdown:
     if answer.cpu_per_call and answer.is_reached:
         capacity_pct = (1 / answer.cpu_per_call.ratio - 1) * 100
         beneath.append(f"The same as capacity, calls per CPU second: {capacity_pct:+.1f} %.")
-    if "cpu_per_call" in answer.solo:
+    if answer.throughput:
+        beneath.append(f"Throughput, of each server's own turns: {words.percent(answer.throughput)}.")
+    if "cpu_per_call" in answer.solo and answer.plan.paired != SOLO:
         beneath.append(f"In solo trials of the same blocks: {words.percent(answer.solo['cpu_per_call'])} CPU per call.")
     a, b = comparison.names(answer.plan)
     dearer = {comparison.A_DEARER: f"{a} is the dearer", comparison.B_DEARER: f"{b} is the dearer"}

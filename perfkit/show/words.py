@@ -9,7 +9,7 @@ from perfkit.analysis.comparison import Answer, Flagged
 from perfkit.analysis.controls import AA_BAND_PCT, SOLO_BAND, Control
 from perfkit.analysis.statistics import FEW_BLOCKS, Ratio
 from perfkit.design.factors import FACTORS
-from perfkit.design.plan import HANDICAP_US
+from perfkit.design.plan import HANDICAP_US, JOINT, SOLO, TURNS
 from perfkit.record.environment import Environment
 from perfkit.record.validity import FLAGS
 
@@ -25,10 +25,20 @@ METRIC_WORDS = {
 }
 """metric → its name, what more of it is, what less of it is, and what an arm does with it"""
 
-PAIRED_LOAD = (
-    "CPU per call holds for this load: servers that share a core, each with a backlog. Capacity, its inverse, and "
-    "throughput at equal shares are the same measurement, not further evidence."
-)
+SAME_MEASUREMENT = "Capacity, its inverse, and throughput at {} are the same measurement, not further evidence."
+
+LOADS = {
+    JOINT: "CPU per call holds for this load: servers that share a core, each with a backlog. "
+    + SAME_MEASUREMENT.format("equal shares"),
+    TURNS: "CPU per call holds for servers that have the core to themselves, a turn at a time, and begin each with "
+    "what was ready. " + SAME_MEASUREMENT.format("saturation"),
+    SOLO: "CPU per call is of one server after the other on a machine that drifts. "
+    + SAME_MEASUREMENT.format("saturation"),
+}
+"""method → what the answer of all comparisons by it holds for"""
+
+WAYS = {JOINT: "all at once on one core", TURNS: "by turns", SOLO: "one at a time"}
+"""method → how servers were measured, in a sentence"""
 
 
 def labels(table: pd.DataFrame) -> dict[str, str]:
@@ -145,8 +155,13 @@ def sentence(answer: Answer) -> str:
         trials = f"{answer.paired_trials} {plan.paired} trials"
         return f"The instrument is not trusted here: of {trials}, {answer.blocks} count."
     a, b = comparison.names(plan)
-    size = f"{percent(result)} at {plan.vus} VUs an arm, {result.blocks} blocks"
+    size = f"{percent(result)} at {plan.vus} VUs an arm, {WAYS[plan.paired]}, {result.blocks} blocks"
     margin = f"{plan.margin_pct:g} % in CPU per call"
+    if answer.contradicts:
+        return (
+            f"The instruments contradict each other, so neither is trusted: {b} against {a} costs {size}, and in solo "
+            f"trials of the same blocks {percent(answer.contradicts)} CPU per call."
+        )
     if answer.verdict == comparison.NOT_TRUSTED:
         failed = "; ".join(control_sentence(one) for one in answer.controls.values() if not one.ok)
         return f"The instrument is not trusted here: {failed}."
@@ -192,7 +207,13 @@ def caveats(answer: Answer) -> list[str]:
             f"The machine changed in mid-run: a's CPU per call was {answer.change:.2f} times as much in the second "
             "half. Ratios are taken within trials, so they stay; they may hold for neither state alone."
         )
-    return [*listed, PAIRED_LOAD]
+    if answer.backlog_share is not None and answer.backlog_share > comparison.MOST_BACKLOG:
+        listed.append(
+            f"{answer.backlog_share * 100:.0f} % of the calls of a turn were ready when it began, so throughput by "
+            "turns gives no verdict, and a call may cost otherwise than it does alone; compare by solo trials, or by "
+            "longer turns."
+        )
+    return [*listed, LOADS[answer.plan.paired]]
 
 
 def _flagged(one: Flagged) -> str:

@@ -1,22 +1,37 @@
-"""The comparison: two arms and their controls in each trial, at one load, until the answer is known."""
+"""The comparison: two arms and their controls in each block, at one load, until the answer is known."""
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from perfkit.analysis import comparison
 from perfkit.analysis.comparison import Answer
 from perfkit.design.arms import parse_arm
+from perfkit.design.factors import FACTORS
 from perfkit.design.parameters import explained
-from perfkit.design.plan import AA, JOINT, SOLO, Cell, Load, Plan, StopRule, refuse_impossible, seats
+from perfkit.design.plan import AA, SOLO, TURNS, Cell, Load, Plan, Seat, StopRule, refuse_impossible, seats
 from perfkit.errors import PlanError
 from perfkit.record.load import load, load_plan
+from perfkit.rig.k6 import TIMEOUT_S
 from perfkit.studies import campaign
 from perfkit.studies.campaign import ONE, Plans, Study
+
+CONTAINER_CLIENTS = ("docker", "podman", "nerdctl", "kubectl")
+"""Programs that only ask another one to run the server: a signal stops the client, not the server."""
+
+LONGEST_PAUSE = 0.2
+"""The part of a call's time limit that a server may stand still between two of its turns."""
+
+SHORTEST_TURN_MS = 20
+"""At 20 VUs, turns of 5 ms answered like joint trials, of 20 ms like solo ones (docs/turns.md)."""
 
 
 def compare(
     a: object = "threads/mutex",
     b: object = "threads/inputQ",
     vus: object = 20,
+    method: object = "turns",
+    turn_ms: object = 0,
     rate: object = None,
     budget_s: object = 120,
     precision_pct: object = 1,
@@ -43,6 +58,8 @@ def _plans(
     a: object,
     b: object,
     vus: int,
+    method: str,
+    turn_ms: int,
     rate: int | None,
     budget_s: float,
     precision_pct: float,
@@ -55,16 +72,48 @@ def _plans(
     pin: bool,
     seed: int,
 ) -> Plans:
-    if rate is not None and not solo:
+    if rate is not None and not (solo or method == SOLO):
         raise PlanError(f"rate={rate} is of solo trials, and solo=False; say solo=True or leave the rate out")
+    if turn_ms and method != TURNS:
+        raise PlanError(f"turn_ms={turn_ms} is of trials by turns, and method={method}; leave one out")
+    if turn_ms:
+        FACTORS["turn_ms"].read("turn_ms", turn_ms)
     all_seats = seats(parse_arm(str(a), workers), parse_arm(str(b), workers))
-    # A joint trial is a closed loop, so that its servers are saturated.
-    cells = [Cell(JOINT, all_seats, Load(vus, warmup_s, duration_s))]
-    if solo:
-        load = Load(vus, warmup_s, duration_s, rate)
-        cells += [Cell(SOLO, (seat,), load) for seat in all_seats if seat.role != AA]
+    alone = Load(vus, warmup_s, duration_s, rate)
+    if method == SOLO:
+        cells = [Cell(SOLO, (seat,), alone) for seat in all_seats]
+    else:
+        # The servers of such a trial are in a closed loop, so that they are saturated.
+        together = Load(vus, warmup_s, duration_s, turn_ms=(turn_ms or turn_for(vus)) if method == TURNS else 0)
+        cells = [Cell(method, all_seats, together)]
+        if solo:
+            cells += [Cell(SOLO, (seat,), alone) for seat in all_seats if seat.role != AA]
+        if method == TURNS:
+            _refuse_unturnable(all_seats, together.turn_ms)
     stop = StopRule(budget_s=budget_s, precision_pct=precision_pct)
     return {ONE: refuse_impossible(Plan(STUDY.name, tuple(cells), stop, margin_pct, share_session, pin, seed))}
+
+
+def turn_for(vus: int) -> int:
+    """Return the length of a turn, in ms, for this number of VUs at each server."""
+    return max(SHORTEST_TURN_MS, min(vus, 250))
+
+
+def _refuse_unturnable(all_seats: Sequence[Seat], turn_ms: int) -> None:
+    """Raise a PlanError where servers can't be stopped and continued without changing what is measured."""
+    advice = "compare by solo trials (method=solo)"
+    for arm in (seat.arm for seat in all_seats):
+        if arm.hold_us:
+            raise PlanError(f"arm {arm.name} waits, and time runs on while a server is stopped for its turn; {advice}")
+        if arm.is_foreign and Path(shlex.split(arm.command)[0]).name in CONTAINER_CLIENTS:
+            raise PlanError(f"arm {arm.name} starts a container, whose server is not stopped with its client; {advice}")
+    # A round in which it was the first, then one in which it is the last.
+    pause_s = 2 * (len(all_seats) - 1) * turn_ms / 1e3
+    if pause_s > LONGEST_PAUSE * TIMEOUT_S:
+        raise PlanError(
+            f"turn_ms={turn_ms}: a server could stand still for {pause_s:g} s, too near to a call's time limit of "
+            f"{TIMEOUT_S:g} s; take shorter turns, or {advice}"
+        )
 
 
 STUDY = Study(

@@ -11,7 +11,7 @@ from perfkit.record.validity import FLAGS
 from perfkit.show import words
 from tests.conftest import plan_compare
 
-PLAN = plan_compare()
+PLAN = plan_compare(method="joint")
 NO_SOLO = pd.DataFrame(columns=["block", "method", "role", "vus", "took_s", "valid", "complete", "flags"])
 
 
@@ -26,7 +26,7 @@ def joint(ratio=1.05, blocks=12, sd=0.005, aa=1.0, handicap=1.12, base_us=100.0,
             rows.append(
                 {"block": block, "attempt": 0, "method": "joint", "role": role, "vus": 20,
                  "cpu_per_call_us": cost, "took_s": 4.0, "valid": True,
-                 "complete": True, "flags": flags, "started_at": f"{block}"}
+                 "complete": True, "flags": flags, "started_at": f"{block}", "backlog_share": None}
             )  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -85,7 +85,7 @@ def test_a_difference_beyond_the_margin_with_known_sign_is_told_by_how_much():
 
 
 def test_a_difference_as_large_as_the_detectable_one_is_found_four_times_out_of_five():
-    plan = plan_compare(precision_pct=0)
+    plan = plan_compare(method="joint", precision_pct=0)
     error = 0.005 * math.sqrt(2 / 20)
     true = 1 + statistics.detectable_pct(error, 19) / 100
     found = 0

@@ -33,7 +33,7 @@ def test_solo_trials_too_noisy_to_contradict_the_handicap_do_not_fail_it():
 
 
 def test_solo_trials_at_an_offered_rate_have_another_cost_and_do_not_judge_the_handicap():
-    plan = plan_compare(solo=True, rate=100)
+    plan = plan_compare(method="joint", solo=True, rate=100)
     assert comparison.answer(plan, joint(), alone(handicap=1.5, sd=0.005)).controls["handicap"].ok
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from perfkit.design import stored
 from perfkit.design.arms import PATTERNS, Arm
 from perfkit.design.parameters import STUDY_LEVELS
-from perfkit.design.plan import JOINT
+from perfkit.design.plan import JOINT, SOLO, TURNS
 from perfkit.errors import PlanError
 from tests.conftest import plan_compare, plan_sweep
 
@@ -136,14 +136,15 @@ def test_a_plan_survives_json(levels, repeats, seed, rate, pin):
     assert stored.plan(json.loads(json.dumps(plan.to_dict()))) == plan
 
 
-def test_a_comparison_has_a_joint_trial_a_block_with_its_controls():
+def test_a_comparison_has_a_trial_by_turns_a_block_with_its_controls():
     plan = plan_compare()
     (trial,) = plan.block(0)
     arms = {seat.role: seat.arm for seat in trial.seats}
     assert arms["a"] == arms["aa"] == Arm("threads", "mutex", 10)
     assert arms["handicap"] == Arm("threads", "mutex", 10, burn_us=10)
     assert arms["b"] == Arm("threads", "inputQ", 10)
-    assert trial.method == JOINT
+    assert trial.method == TURNS
+    assert trial.load.turn_ms == 20
     assert trial.load.rate is None
 
 
@@ -157,9 +158,9 @@ def test_a_comparisons_order_is_random_and_seeded():
 def test_solo_trials_stand_in_the_same_blocks():
     plan = plan_compare(solo=True, rate=300)
     trials = plan.block(0)
-    assert sorted(trial.seats[0].role for trial in trials if trial.method != JOINT) == ["a", "b", "handicap"]
+    assert sorted(trial.seats[0].role for trial in trials if trial.method == SOLO) == ["a", "b", "handicap"]
     assert {trial.load.rate for trial in trials} == {None, 300}
-    firsts = {plan.block(block)[0].method == JOINT for block in range(20)}
+    firsts = {plan.block(block)[0].method == TURNS for block in range(20)}
     assert firsts == {True, False}
 
 
@@ -189,6 +190,18 @@ def test_a_comparison_survives_json():
         ({"margin_pct": 100}, "margin_pct=100"),
         ({"solo": "perhaps"}, "solo='perhaps'"),
         ({"rate": 100}, "rate=100 is of solo trials, and solo=False"),
+        ({"method": "both"}, "method='both' is none of turns, joint, solo; say method=turns"),
+        ({"turn_ms": 2}, "turn_ms=2 is no whole number from 5"),
+        ({"method": "joint", "turn_ms": 20}, "turn_ms=20 is of trials by turns, and method=joint"),
+        (
+            {"turn_ms": 2000},
+            "turn_ms=2000: a server could stand still for 12 s, too near to a call's time limit",
+        ),
+        (
+            {"b": "inputQ?hold_us=100"},
+            r"hold_us=100 waits, and time runs on while .* \(method=solo",
+        ),
+        ({"b": "exec:docker run x {port}"}, r"arm exec:docker run x \{port\} starts a container"),
         ({"vus": 5000}, r"vus=5000 at each of 4 servers: .* or stay at \d+ VUs"),
     ],
 )
@@ -196,3 +209,22 @@ def test_what_makes_no_comparison_is_refused_by_its_value(parameters, message, m
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 20_000))
     with pytest.raises(PlanError, match=message):
         plan_compare(**parameters)
+
+
+@pytest.mark.parametrize(
+    "arms", [{"b": "inputQ?hold_us=100"}, {"b": "exec:docker run x {port}"}, {"a": "exec:/usr/bin/podman run x {port}"}]
+)
+def test_what_can_not_take_turns_can_be_compared_by_solo_trials(arms):
+    with pytest.raises(PlanError, match="method=solo"):
+        plan_compare(**arms)
+    plan = plan_compare(**arms, method="solo")
+    roles = [seat.role for trial in plan.block(0) for seat in trial.seats]
+    assert {"a", "aa", "handicap", "b"} <= set(roles)
+    assert {trial.method for trial in plan.block(0)} == {SOLO}
+    assert plan.paired == SOLO
+
+
+def test_turns_grow_with_the_vus_unless_their_length_is_given():
+    lengths = [plan_compare(vus=vus).cells[0].load.turn_ms for vus in (1, 20, 100, 250, 500)]
+    assert lengths == [20, 20, 100, 250, 250]
+    assert plan_compare(vus=500, turn_ms=50).cells[0].load.turn_ms == 50

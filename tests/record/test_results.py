@@ -14,7 +14,7 @@ from perfkit.record.validity import flags
 from tests.conftest import plan_compare, solo
 
 MUTEX = Arm("threads", "mutex", 10)
-(JOINT,) = plan_compare().block(0)
+(JOINT,) = plan_compare(method="joint").block(0)
 
 
 def row(made):

@@ -8,10 +8,10 @@ from perfkit.rig import doctor, process
 from perfkit.rig.doctor import Finding
 
 
-def test_ten_lines_each_with_what_to_do_where_something_is_found(capsys):
+def test_eleven_lines_each_with_what_to_do_where_something_is_found(capsys):
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 10
+    assert len(lines) == 11
     assert all(line.startswith(("ok  ", "LOOK")) for line in lines)
 
 
@@ -20,7 +20,7 @@ def test_the_findings_as_json(capsys, monkeypatch):
     assert main(["doctor", "--json"]) == 0
     findings = json.loads(capsys.readouterr().out)
     assert [one["check"] for one in findings] == [
-        "cores", "k6", "noise", "shares", "open files", "ports", "GIL", "memory", "disk", "clock"
+        "cores", "k6", "noise", "shares", "layout", "open files", "ports", "GIL", "memory", "disk", "clock"
     ]  # fmt: skip
     assert all(one["result"] for one in findings)
     assert all(one["ok"] or one["advice"] for one in findings)
@@ -37,6 +37,7 @@ def test_no_k6_is_told_with_what_to_do():
     [
         (doctor.open_files(20_000), doctor.open_files(1024), "ulimit -Hn"),
         (doctor.open_files(resource.RLIM_INFINITY), doctor.open_files(64), "raise the hard limit"),
+        (doctor.layout(True), doctor.layout(False), "--security-opt seccomp=unconfined"),
         (doctor.memory(4000), doctor.memory(300), "free some"),
         (doctor.disk(4000), doctor.disk(10), "make room"),
         (doctor.judge_share(0.49), doctor.judge_share(0.21), "sessions don't count here"),

@@ -128,10 +128,12 @@ def test_a_verdict_is_large_and_tells_capacity_and_solo_trials_beneath():
 
 def test_solo_trials_are_told_with_what_they_could_have_seen():
 
-    asked = plan_compare(solo=True)
+    asked = plan_compare(method="joint", solo=True)
     told = report.solo(comparison.answer(asked, joint(), alone()))
     assert told.startswith("inputQ against mutex, one server at a time, in a closed loop:")
     assert len([line for line in told.splitlines() if "would be found 4 times out of 5" in line]) == 6
-    assert "offered 500 calls/s" in report.solo(comparison.answer(plan_compare(solo=True, rate=500), joint(), alone()))
+    assert "offered 500 calls/s" in report.solo(
+        comparison.answer(plan_compare(method="joint", solo=True, rate=500), joint(), alone())
+    )
     assert "`solo=True`" in report.solo(compared_by())
     assert "- no verdict" in report.solo(comparison.answer(asked, joint(), alone(valid=False, flags="failures")))

@@ -1,0 +1,89 @@
+"""Trials by turns: the servers of a trial run one at a time, a watchdog (`_turns.py`) stopping and continuing them."""
+
+import json
+import select
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from perfkit.errors import LoadError
+from perfkit.record.results import Turns
+
+WATCHDOG = Path(__file__).with_name("_turns.py")
+
+REPORT_S = 5.0
+"""How long the watchdog may take to let all go on and to report."""
+
+
+class RunningTurns:
+    """Servers taking turns."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+        self.pid = process.pid
+        self._process = process
+        self._log = log
+
+    def check(self) -> None:
+        """Raise a LoadError if the watchdog is gone: then nobody takes turns."""
+        if self._process.poll() is not None:
+            raise LoadError(f"the watchdog of the turns ended (exit code {self._process.returncode}){self._output()}")
+
+    def end(self) -> tuple[Turns, list[float]]:
+        """Let all servers go on; return what the turns were, and each server's own seconds of the window."""
+        self.check()
+        assert self._process.stdin is not None  # noqa: S101 - so says the call in `turns`
+        assert self._process.stdout is not None  # noqa: S101
+        self._process.stdin.write(b"end\n")
+        self._process.stdin.flush()
+        readable, _, _ = select.select([self._process.stdout], [], [], REPORT_S)
+        line = self._process.stdout.readline() if readable else b""
+        if not line:
+            raise LoadError(f"the watchdog of the turns gave no report within {REPORT_S:g} s{self._output()}")
+        report: dict[str, Any] = json.loads(line)
+        own_s: list[float] = report.pop("own_s")
+        return Turns(**report), own_s
+
+    def _output(self) -> str:
+        self._log.seek(0)
+        text = self._log.read().decode(errors="replace").strip()
+        return f"; it said: {text[-500:]}" if text else ""
+
+
+@contextmanager
+def turns(
+    groups: Sequence[int], turn_ms: int, window: tuple[float, float], seed: str, cpus: Sequence[int]
+) -> Iterator[RunningTurns]:
+    """Let process groups take turns of `turn_ms` from now on, in rounds of newly drawn order.
+
+    `window` is in seconds by the monotonic clock. The watchdog runs on `cpus`: k6's, so that it takes nothing from the
+    server whose turn it is. It is in no other way tied to this process than by a pipe: when that closes, it kills the
+    groups.
+    """
+    config = {"groups": list(groups), "turn_ms": turn_ms, "window": window, "seed": seed, "cpus": list(cpus)}
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(WATCHDOG)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+        )
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
+        assert process.stdout is not None  # noqa: S101
+        try:
+            process.stdin.write(json.dumps(config).encode() + b"\n")
+            process.stdin.flush()
+            yield RunningTurns(process, log)
+        finally:
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+            try:
+                process.wait(REPORT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            process.stdout.close()

@@ -1,0 +1,143 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from perfkit.errors import LoadError
+from perfkit.record.rows import rows
+from perfkit.record.validity import flags
+from perfkit.rig import k6, process, trial, turns
+from perfkit.rig.process import Place
+from tests.conftest import command_of, plan_compare
+from tests.rig.test_process import gone_within
+
+COUNT = "import time\nwhile True: time.sleep(0.0005); print(flush=True)"
+"""A process that says all the time that it runs."""
+
+
+def counting():
+    return process.child([sys.executable, "-c", COUNT], Place(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def states(pids):
+    return ["".join(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]) for pid in pids]
+
+
+def window(seconds):
+    now = time.monotonic()
+    return now, now + seconds
+
+
+@pytest.fixture
+def pair():
+    with counting() as one, counting() as other:
+        for each in (one, other):
+            each.stdout.readline()
+        yield one.pid, other.pid
+
+
+def test_one_runs_at_a_time_and_both_have_as_much(pair):
+    with turns.turns(pair, 20, window(0.8), "seed", ()) as running:
+        time.sleep(0.1)
+        seen = []
+        for _ in range(200):
+            seen.append(sum(state in "TZ" for state in states(pair)))
+            time.sleep(0.003)
+        report, own_s = running.end()
+    assert seen.count(1) > 0.9 * len(seen), "mostly one is stopped"
+    assert seen.count(0) <= 2, "both ran"
+    assert sum(own_s) == pytest.approx(0.7, abs=0.15)
+    assert own_s[0] == pytest.approx(own_s[1], abs=0.06)
+    assert report.count > 20
+    assert report.woken == 0
+    assert 0 <= report.late_ms["p50"] <= report.late_ms["p95"] <= report.late_ms["max"]
+
+
+def test_at_the_end_all_go_on(pair):
+    with turns.turns(pair, 20, window(0.2), "seed", ()) as running:
+        time.sleep(0.2)
+        running.end()
+        time.sleep(0.05)
+        assert not any(state == "T" for state in states(pair))
+
+
+def test_a_closed_pipe_kills_what_is_stopped_and_what_it_had_started():
+    """As when whoever asked for turns is killed."""
+    script = ["/bin/sh", "-c", "sleep 60 & echo $!; wait"]
+    with (
+        process.child(script, Place(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child,
+        counting() as other,
+    ):
+        grandchild = int(child.stdout.readline())
+        with turns.turns([child.pid, other.pid], 20, window(5), "seed", ()):
+            time.sleep(0.1)
+        child.wait(3)
+        other.wait(3)
+        assert gone_within([grandchild], 3)
+
+
+def test_a_server_that_somebody_else_continues_is_noticed(pair):
+    with turns.turns(pair, 30, window(0.6), "seed", ()) as running:
+        until = time.monotonic() + 0.5
+        while time.monotonic() < until:
+            for pid in pair:
+                os.kill(pid, signal.SIGCONT)
+            time.sleep(0.001)
+        report, _ = running.end()
+    assert report.woken > 0
+
+
+def test_a_watchdog_that_is_gone_is_named(pair):
+    with turns.turns(pair, 20, window(5), "seed", ()) as running:
+        os.kill(running.pid, signal.SIGKILL)
+        time.sleep(0.1)
+        with pytest.raises(LoadError, match="the watchdog of the turns ended"):
+            running.check()
+
+
+def by_turns(**values):
+    (one,) = plan_compare(**{"vus": 5, "duration_s": 1, "warmup_s": 0.4, **values}).block(0)
+    result, _ = trial.measure(one, 0, k6.find(), trial.place(pin=True))
+    return result
+
+
+@pytest.mark.load
+def test_a_trial_by_turns_counts_every_call_and_gives_each_server_its_own_time():
+    result = by_turns()
+    assert [one.final_count for one in result.served] == [one.calls.acknowledged_total for one in result.served]
+    assert sum(one.own_s for one in result.served) == pytest.approx(1, rel=0.1)
+    assert set(flags(result)) <= {"generator limited", "unsaturated", "late turns"}
+    for row in rows(result, complete=True):
+        assert row["throughput_rps"] == pytest.approx(row["acknowledged"] / row["own_s"])
+        assert row["backlog_share"] == pytest.approx(5 / (row["throughput_rps"] * 0.02))
+        assert row["p50_ms"] is None
+    cost = {row["role"]: row["cpu_per_call_us"] for row in rows(result, complete=True)}
+    assert cost["handicap"] > cost["a"]
+
+
+@pytest.mark.load
+def test_a_killed_watchdog_ends_the_trial_and_leaves_nothing_running_or_stopped(descendants):
+    import threading
+
+    before = descendants(os.getpid())
+
+    def strike():
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            found = [pid for pid in descendants(os.getpid()) if "_turns.py" in command_of(pid)]
+            if found:
+                time.sleep(0.3)
+                os.kill(found[0], signal.SIGKILL)
+                return
+            time.sleep(0.02)
+
+    striking = threading.Thread(target=strike)
+    striking.start()
+    with pytest.raises(LoadError, match="the watchdog of the turns ended"):
+        by_turns(duration_s=3)
+    striking.join()
+    assert descendants(os.getpid()) <= before
