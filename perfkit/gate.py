@@ -7,10 +7,10 @@ from typing import Any
 
 from perfkit.analysis.comparison import METRICS, Answer
 from perfkit.analysis.statistics import Ratio
-from perfkit.design.plan import HANDICAP, A, B
+from perfkit.design.plan import HANDICAPS_PCT, A, B
 from perfkit.show import words
 
-PAIRED_TOO = ("cpu_per_call", HANDICAP)
+PAIRED_TOO = ("cpu_per_call", *HANDICAPS_PCT)
 """What both paired and solo trials measure; the paired ones give the metric."""
 
 

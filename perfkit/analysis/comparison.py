@@ -8,7 +8,7 @@ import pandas as pd
 from perfkit.analysis import contrast, controls, statistics, stopping, verdict
 from perfkit.analysis.controls import Control, by_block, role_logs
 from perfkit.analysis.statistics import Ratio
-from perfkit.design.plan import HANDICAP, SOLO, TURNS, A, B, Plan
+from perfkit.design.plan import HANDICAPS_PCT, SOLO, TURNS, A, B, Plan
 from perfkit.record.validity import FLAGS
 
 CHANGED = 1.25
@@ -54,7 +54,7 @@ class Answer:
     cpu_per_call: Ratio | None
     """primary: b's CPU per call in a's; None where under two paired trials count"""
     controls: dict[str, Control]
-    """"aa" and "handicap"; empty where under two paired trials count"""
+    """"aa", "handicap" and "small handicap"; empty where under two paired trials count"""
     solo: dict[str, Ratio]
     """what the solo trials say, by metric; those that a flag makes void are left out"""
     verdict: str
@@ -91,7 +91,7 @@ def answer(plan: Plan, paired: pd.DataFrame, solo: pd.DataFrame) -> Answer:
     result, contradiction, checks, concluded = None, None, {}, NOT_TRUSTED
     if len(wide) > 1:
         result = stopping.primary(plan, role_logs(wide, B).tolist())
-        checks = controls.judge(plan, wide, by_block(also_solo))
+        checks = controls.judge(plan, paired, also_solo)
         if not alone and have_opposite_signs(result, metrics.get("cpu_per_call")):
             contradiction = metrics["cpu_per_call"]
         if contradiction is None:
@@ -181,7 +181,8 @@ def _solo(plan: Plan, solo: pd.DataFrame) -> dict[str, Ratio]:
     results: dict[str, Ratio] = {}
     if solo.empty:
         return results
-    for name, column, role in [*((*item, B) for item in METRICS.items()), (HANDICAP, "cpu_per_call_us", HANDICAP)]:
+    asked = [(name, column, B) for name, column in METRICS.items()]
+    for name, column, role in [*asked, *((role, METRICS["cpu_per_call"], role) for role in HANDICAPS_PCT)]:
         if plan.vus in contrast.usable_levels(solo, column):
             wide = by_block(solo, column)
             if len(role_logs(wide, role)) > 1:

@@ -1,4 +1,4 @@
-"""The checks that a comparison makes of itself: `a` against `a` again, and against `a` with a known burn."""
+"""The checks that a comparison makes of itself: `a` against `a` again, and against `a` with known burns."""
 
 import math
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import pandas as pd
 
 from perfkit.analysis import contrast, statistics
 from perfkit.analysis.statistics import Ratio
-from perfkit.design.plan import AA, HANDICAP, HANDICAP_US, SOLO, YARDSTICK, A, Plan
+from perfkit.design.plan import AA, HANDICAPS_PCT, SOLO, YARDSTICK, A, Plan
 
 AA_BAND_PCT = 1.0
 """The A/A control fails where its whole interval lies further than this from no difference.
@@ -17,7 +17,13 @@ it can miss is a bias of up to the band plus the interval's half-width, which th
 """
 
 SOLO_BAND = 0.25
-"""The handicap control fails where its effect is surely further than this part from what solo trials measured."""
+"""A handicap fails where its effect is surely further than this part from what solo trials measured."""
+
+MOST_COST = 3.0
+"""What a burn may cost at most, in what is burned; it costs 1.2 to 1.8 times that, by where Python's lock is held."""
+
+BURN_COST_US = 3.0
+"""What burning may cost apart from what is burned: reading a thread's clock twice, and being woken later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +32,10 @@ class Control:
 
     result: Ratio
     ok: bool
+    burn_us: float | None = None
+    """what each call burned; None: nothing was burned"""
     cost_us: float | None = None
-    """what the burn cost a call; None: nothing was burned"""
+    """what that cost a call"""
     solo: Ratio | None = None
     """the same effect in solo trials of the same blocks, where they can judge it"""
     apart: Ratio | None = None
@@ -40,8 +48,8 @@ def by_block(trials: pd.DataFrame, metric: str = "cpu_per_call_us") -> pd.DataFr
 
 
 def reference(wide: pd.DataFrame, role: str) -> str:
-    """Return the role that `role` is divided by: a, or for the handicap a yardstick if there is one."""
-    return YARDSTICK if role == HANDICAP and YARDSTICK in wide else A
+    """Return the role that `role` is divided by: a, or for a handicap a yardstick if there is one."""
+    return YARDSTICK if role in HANDICAPS_PCT and YARDSTICK in wide else A
 
 
 def role_logs(wide: pd.DataFrame, role: str) -> "pd.Series[float]":
@@ -55,30 +63,45 @@ def role_ratio(wide: pd.DataFrame, role: str, vus: int, metric: str = "cpu_per_c
 
 
 def judge(plan: Plan, paired: pd.DataFrame, solo: pd.DataFrame) -> dict[str, Control]:
-    """Return "aa" and "handicap", from the CPU per call `by_block` of paired trials (2 blocks or more) and solo."""
-    return {"aa": _same(plan, paired), "handicap": _burn(plan, paired, solo)}
+    """Return "aa" and each handicap that has two blocks, of tables of `load`: paired trials, and solo ones beside them.
+
+    The paired trials of two blocks or more must count.
+    """
+    wide, alone = by_block(paired), by_block(solo)
+    found = {"aa": _same(plan, wide)}
+    for role in HANDICAPS_PCT:
+        if len(role_logs(wide, role)) > 1:
+            found[role] = _burn(plan, role, _burn_us(paired, role), wide, alone)
+    return found
 
 
-def _same(plan: Plan, paired: pd.DataFrame) -> Control:
-    result = role_ratio(paired, AA, plan.vus)
+def _burn_us(paired: pd.DataFrame, role: str) -> float:
+    """Return what each call of a handicap burned more than its reference's."""
+    burned = paired.groupby("role")["burn_us"].mean()
+    return float(burned[role] - burned[reference(burned.to_frame().T, role)])
+
+
+def _same(plan: Plan, wide: pd.DataFrame) -> Control:
+    result = role_ratio(wide, AA, plan.vus)
     return Control(result, _reaches(result, math.log1p(AA_BAND_PCT / 100)))
 
 
-def _burn(plan: Plan, paired: pd.DataFrame, solo: pd.DataFrame) -> Control:
-    result = role_ratio(paired, HANDICAP, plan.vus)
+def _burn(plan: Plan, role: str, burn_us: float, wide: pd.DataFrame, alone: pd.DataFrame) -> Control:
+    result = role_ratio(wide, role, plan.vus)
     low, high = result.interval
-    base_us = float(paired[result.baseline].mean())
-    is_large_enough = low > 1 and (high - 1) * base_us >= HANDICAP_US
-    control = Control(result, is_large_enough, cost_us=(result.ratio - 1) * base_us)
-    alone, together = role_logs(solo, HANDICAP), role_logs(paired, HANDICAP)
-    differences = (together - alone).dropna()
+    base_us = float(wide[result.baseline].mean())
+    least_us, most_us = (high - 1) * base_us, (low - 1) * base_us
+    has_its_size = low > 1 and least_us >= burn_us and most_us <= MOST_COST * burn_us + BURN_COST_US
+    control = Control(result, has_its_size, burn_us, (result.ratio - 1) * base_us)
+    solo_logs, paired_logs = role_logs(alone, role), role_logs(wide, role)
+    differences = (paired_logs - solo_logs).dropna()
     if len(differences) < 2 or any(load.rate for load in plan.loads(SOLO)):
         return control  # at a rate, servers idle, and a call costs otherwise
     effect, apart = (
-        statistics.from_logs("cpu_per_call_us", HANDICAP, A, [plan.vus], logs.tolist()) for logs in (alone, differences)
+        statistics.from_logs("cpu_per_call_us", role, A, [plan.vus], logs.tolist()) for logs in (solo_logs, differences)
     )
     agrees = _reaches(apart, SOLO_BAND * abs(math.log(effect.ratio)))
-    return Control(result, is_large_enough and agrees, control.cost_us, effect, apart)
+    return Control(result, has_its_size and agrees, burn_us, control.cost_us, effect, apart)
 
 
 def _reaches(result: Ratio, band: float) -> bool:

@@ -43,7 +43,7 @@ LOAD_FACTORS = (
     Factor("connect_per_iteration", "", "whether each iteration connected and closed", reading.yes_or_no),
     Factor("warmup_s", "s", "seconds of load before the window", reading.seconds(0.0)),
     Factor("duration_s", "s", "seconds that the window was open", reading.seconds(0.1)),
-    Factor("turn_ms", "ms", "length of a turn; 0: no turns were taken", reading.whole(5)),
+    Factor("turn_ms", "ms", "length of a turn, ms; 0: no turns were taken", reading.whole(5)),
 )  # fmt: skip
 
 ARM_FACTORS = (

@@ -21,16 +21,19 @@ K6_SHORTEST_S = 1.0
 OTHER_FILES = 200
 """Files that k6 or a server holds open beside one for each connection, generously."""
 
-HANDICAP_US = 10
-"""CPU time that the handicap control burns in each call, in µs."""
-
 SOLO, TURNS, JOINT = "solo", "turns", "joint"
 """Methods of a trial: one server alone; or several on one core under one k6, one of them running at a time; or all of
 them at once."""
 
-A, AA, HANDICAP, B, YARDSTICK = "a", "aa", "handicap", "b", "yardstick"
-"""Roles: an arm; the same again (A/A control); the same with a known burn; the other arm; and, where `a` is a foreign
-command that can't be told to burn, perfkit's own arm that the handicap is compared with instead."""
+A, AA, HANDICAP, SMALL_HANDICAP, B, YARDSTICK = "a", "aa", "handicap", "small handicap", "b", "yardstick"
+"""Roles: an arm; the same again (A/A control); the same with a known burn, or with a smaller one; the other arm; and,
+where `a` is a foreign command that can't burn, perfkit's own arm that handicaps are compared with instead."""
+
+HANDICAPS_PCT = {HANDICAP: 10.0, SMALL_HANDICAP: 3.0}
+"""role → about how much dearer than its reference it is made, in per cent; one block has the one, the next the other"""
+
+BURN_COST = 1.5
+"""What a burn costs, in what is burned: whoever holds Python's lock longer makes others wait and wake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,14 +176,30 @@ def solo_cells(arms: Sequence[Arm], load: Load) -> list[Cell]:
 
 
 def seats(a: Arm, b: Arm) -> tuple[Seat, ...]:
-    """Return who takes part in a comparison's trial: `a`, its controls, and `b`."""
+    """Return who takes part in a comparison's trial: `a`, its controls, and `b`.
+
+    The handicap burns nothing yet: how much it must burn is known when it is known what a call costs (`handicapped`).
+    """
     controls: tuple[Seat, ...]
     if a.is_foreign:
         yardstick = parse_arm("threads/mutex", workers=10)
-        controls = (Seat(YARDSTICK, yardstick), Seat(HANDICAP, replace(yardstick, burn_us=HANDICAP_US)))
+        controls = (Seat(YARDSTICK, yardstick), Seat(HANDICAP, yardstick))
     else:
-        controls = (Seat(HANDICAP, replace(a, burn_us=a.burn_us + HANDICAP_US)),)
+        controls = (Seat(HANDICAP, a),)
     return (Seat(A, a), Seat(AA, a), *controls, Seat(B, b))
+
+
+def handicapped(trial: Trial, cost_us: float) -> Trial:
+    """Return a trial whose handicap burns what makes it as much dearer as its block has it, at this CPU per call."""
+    role = (HANDICAP, SMALL_HANDICAP)[trial.block % 2]
+    burn_us = max(1, round(HANDICAPS_PCT[role] / 100 * cost_us / BURN_COST))
+    return replace(
+        trial,
+        seats=tuple(
+            Seat(role, replace(seat.arm, burn_us=seat.arm.burn_us + burn_us)) if seat.role == HANDICAP else seat
+            for seat in trial.seats
+        ),
+    )
 
 
 def refuse_impossible(plan: Plan) -> Plan:

@@ -59,6 +59,16 @@ class OpenRun:
         name = slug(f"{trial.seats[0].role}-{trial.name}" if trial.method == SOLO else trial.name)
         return self.folder / "k6" / f"block{trial.block}-attempt{result.attempt}-{trial.load.vus}vus-{name}.json.gz"
 
+    @property
+    def pilot_us(self) -> float | None:
+        """CPU per call that the pilot trial of this run measured, in µs; None before there was one."""
+        path = self.folder / "pilot.json"
+        return float(json.loads(path.read_text())["cpu_per_call_us"]) if path.exists() else None
+
+    def keep_pilot(self, cost_us: float) -> None:
+        """Keep what the pilot trial measured, so that a run that is continued has the same handicaps."""
+        _write(self.folder / "pilot.json", {"cpu_per_call_us": cost_us})
+
     def append(self, result: TrialResult, summary: dict[str, Any] | None = None) -> None:
         """Put a finished trial on disk, at once and for good, and k6's summary of it next to it."""
         path = self.folder / "trials.jsonl"

@@ -115,7 +115,7 @@ def noise() -> Finding:
         took.append(time.perf_counter() - began)
     variation = statistics.stdev(took) / statistics.fmean(took)
     quiet = variation <= QUIET
-    advice = "" if quiet else "single runs can't tell small differences here; compare in joint trials, many blocks"
+    advice = "" if quiet else "single runs can't tell small differences here; compare by turns, in many blocks"
     return Finding("noise", quiet, f"a fixed loop varies by {variation * 100:.1f} % (CV of {len(took)})", advice)
 
 

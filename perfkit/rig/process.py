@@ -19,7 +19,7 @@ import psutil
 from perfkit.design.arms import Arm
 from perfkit.errors import ServerError
 
-LAUNCH = Path(__file__).with_name("_launch.py")
+LAUNCH = Path(__file__).parent / "programs" / "launch.py"
 
 ADDR_NO_RANDOMIZE = 0x0040000
 """linux/personality.h"""

@@ -1,4 +1,4 @@
-"""Trials by turns: the servers of a trial run one at a time, a watchdog (`_turns.py`) stopping and continuing them."""
+"""Trials by turns: the servers of a trial run one at a time, a watchdog (`programs/turns.py`) stopping and continuing them."""
 
 import json
 import select
@@ -13,7 +13,7 @@ from typing import IO, Any
 from perfkit.errors import LoadError
 from perfkit.record.results import Turns
 
-WATCHDOG = Path(__file__).with_name("_turns.py")
+WATCHDOG = Path(__file__).parent / "programs" / "turns.py"
 
 REPORT_S = 5.0
 """How long the watchdog may take to let all go on and to report."""

@@ -12,7 +12,7 @@ from perfkit.analysis.comparison import Answer
 from perfkit.analysis.statistics import Ratio
 from perfkit.analysis.stopping import FEWEST_BLOCKS
 from perfkit.design.arms import Arm
-from perfkit.design.plan import AA, HANDICAP, A, B, Plan
+from perfkit.design.plan import AA, HANDICAPS_PCT, A, B, Plan
 from perfkit.record.load import load, load_plan
 from perfkit.record.validity import EQUAL_SHARES, GENERATOR_LIMIT
 from perfkit.show import words
@@ -43,7 +43,7 @@ WAYS = {"paired": MORE_STYLES[2], "solo": MORE_STYLES[1]}
 def role_styles(plan: Plan) -> dict[str, Style]:
     """Return role → its style: patterns as everywhere, `b` apart where it has the pattern of `a`."""
     a, b = _style(plan.arm(A)), _style(plan.arm(B))
-    return {A: a, B: b if b != a else MORE_STYLES[1], AA: CONTROL_STYLES["aa"], HANDICAP: CONTROL_STYLES["handicap"]}
+    return {A: a, B: b if b != a else MORE_STYLES[1], **CONTROL_STYLES}
 
 
 def _style(arm: Arm) -> Style:
@@ -58,11 +58,14 @@ def forest(answer: Answer, paired: pd.DataFrame, _solo: pd.DataFrame) -> Figure:
     results: list[tuple[str, str, Ratio]] = []
     if answer.cpu_per_call:
         burned = "mutex" if answer.plan.arm(A).is_foreign else a
-        results = [
-            (B, f"{b}\nagainst {a}", answer.cpu_per_call),
-            (AA, f"A/A control:\n{a} again", answer.controls["aa"].result),
-            (HANDICAP, f"handicap control:\n{burned} with a known burn", answer.controls["handicap"].result),
-        ]
+        names = {AA: f"A/A control:\n{a} again"}
+        names |= {
+            role: f"{role} control:\n{burned} with {control.burn_us:g} µs burned"
+            for role, control in answer.controls.items()
+            if control.burn_us
+        }
+        results = [(B, f"{b}\nagainst {a}", answer.cpu_per_call)]
+        results += [(role, names[role], control.result) for role, control in answer.controls.items()]
     wide, looks = controls.by_block(paired), role_styles(answer.plan)
     for height, (role, _, result) in enumerate(results):
         ratios = np.exp(controls.role_logs(wide, role))
@@ -132,7 +135,7 @@ def both_ways(answer: Answer, paired: pd.DataFrame, solo: pd.DataFrame) -> Figur
     results += [
         (f"{name.replace('_', ' ').replace('cpu', 'CPU')}, solo", "solo", result)
         for name, result in answer.solo.items()
-        if name != HANDICAP
+        if name not in HANDICAPS_PCT
     ]
     for height, (_, way, result) in enumerate(results):
         row(left, result, height, WAYS[way])
@@ -177,9 +180,9 @@ def levels(paired: pd.DataFrame) -> Figure:
     figure, (axes,) = blank("CPU per call in joint trials, times a's")
     counted = paired[paired["valid"]]
     axes.axhline(1, color="dimgray", linewidth=1)
-    for role, name in {B: "b", AA: "A/A control", HANDICAP: "handicap control"}.items():
-        if counted.empty:
-            break
+    for role, name in {B: "b", AA: "A/A control", **{role: f"{role} control" for role in HANDICAPS_PCT}}.items():
+        if role not in set(counted["role"]):
+            continue
         results = [_at_level(trials, role) for _, trials in counted.groupby("vus")]
         style = CONTROL_STYLES.get(role, STYLES["inputQ"])
         vus = [one.levels[0] for one in results]

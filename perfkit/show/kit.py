@@ -58,7 +58,12 @@ MORE_STYLES = (
 )
 """Of what has no pattern, and of the second and further arms of one pattern in a figure."""
 
-CONTROL_STYLES = {"aa": Style("dimgray", "o", ":"), "handicap": Style("#009E73", "^", "-.")}
+CONTROL_STYLES = {
+    "aa": Style("dimgray", "o", ":"),
+    "handicap": Style("#009E73", "^", "-."),
+    "small handicap": Style("#56B4E9", "v", "-."),
+}
+"""role → the looks of a control"""
 
 
 def styles(table: pd.DataFrame) -> dict[str, Style]:

@@ -7,15 +7,23 @@ import pandas as pd
 from perfkit.analysis import comparison
 from perfkit.analysis.comparison import Answer
 from perfkit.design.engines import PATTERNS
-from perfkit.design.plan import SOLO
+from perfkit.design.plan import HANDICAP, SMALL_HANDICAP, SOLO
 from perfkit.record.environment import Environment
 from perfkit.show import words
 
 ABSENT = "-"
 
-METRIC_NAMES = {"cpu_per_call": "CPU per call", "handicap": "CPU per call, `a` with the burn against `a` without"}
+METRIC_NAMES = {
+    "cpu_per_call": "CPU per call",
+    HANDICAP: "CPU per call, `a` with the burn against `a` without",
+    SMALL_HANDICAP: "CPU per call, `a` with the smaller burn against `a` without",
+}
 
-CONTROL_NAMES = {"aa": "The A/A control", "handicap": "The handicap control"}
+CONTROL_NAMES = {
+    "aa": "The A/A control",
+    HANDICAP: "The handicap control",
+    SMALL_HANDICAP: "The control with a smaller handicap",
+}
 
 
 class Markdown(str):

@@ -10,6 +10,7 @@ from perfkit.analysis.comparison import Answer
 from perfkit.analysis.statistics import Ratio, quotient
 from perfkit.design.arms import Arm
 from perfkit.design.parameters import PARAMETERS
+from perfkit.design.plan import HANDICAPS_PCT
 from perfkit.show import words
 from perfkit.show.report import ABSENT, Markdown
 from perfkit.studies import compare
@@ -120,8 +121,8 @@ def calibration_line(number: int, answer: Answer) -> str:
     """Return one study of a calibration in one line."""
     if answer.cpu_per_call is None:
         return f"{number:3d}  {words.sentence(answer)}"
-    aa, handicap = (answer.controls[name].result for name in ("aa", "handicap"))
-    parts = [f"A/A {_size(aa)}", f"handicap {_size(handicap)}", f"b {_size(answer.cpu_per_call)}"]
+    parts = [f"{name} {_size(control.result)}" for name, control in answer.controls.items()]
+    parts.append(f"b {_size(answer.cpu_per_call)}")
     return f"{number:3d}  " + "  ".join(parts) + f"  {answer.blocks} blocks, {answer.seconds:.0f} s  {answer.verdict}"
 
 
@@ -129,17 +130,22 @@ def calibration_summary(answers: list[Answer]) -> str:
     """Return coverage, detections, half-widths and seconds over all studies."""
     counted = [answer for answer in answers if answer.cpu_per_call is not None]
     if not counted:
-        return f"{len(answers)} studies, none with two joint trials that count"
-    aa, handicap = ([answer.controls[name].result for answer in counted] for name in ("aa", "handicap"))
+        return f"{len(answers)} studies, none with two trials that count"
+    aa = [answer.controls["aa"].result for answer in counted]
     b = [answer.cpu_per_call for answer in counted if answer.cpu_per_call is not None]
     decided = [one for answer, one in zip(counted, b, strict=True) if answer.is_reached]
     signs = {one.ratio > 1 for one in decided}
     held = sum(low <= 1 <= high for low, high in (one.interval for one in aa))
-    detected = sum(low > 1 for low, _ in (one.interval for one in handicap))
+    handicaps = ""
+    for role in HANDICAPS_PCT:
+        results = [answer.controls[role].result for answer in counted if role in answer.controls]
+        if results:
+            detected = sum(one.interval[0] > 1 for one in results)
+            handicaps += f"{role}: found in {detected} of {len(counted)}, {_medians(results)}\n"
     return (
         f"{len(answers)} studies, median {statistics.median(answer.seconds for answer in answers):.0f} s each\n"
         f"A/A: contains 1 in {held} of {len(counted)}, {_medians(aa)}\n"
-        f"handicap: found in {detected} of {len(counted)}, {_medians(handicap)}\n"
+        f"{handicaps}"
         f"b against a: decided in {len(decided)} of {len(answers)}, "
         f"{'all of one sign' if len(signs) < 2 else 'SIGNS DIFFER'}, {_medians(b)}"
     )

@@ -6,10 +6,10 @@ import pandas as pd
 
 from perfkit.analysis import comparison, contrast, verdict
 from perfkit.analysis.comparison import Answer, Flagged
-from perfkit.analysis.controls import AA_BAND_PCT, SOLO_BAND, Control
+from perfkit.analysis.controls import AA_BAND_PCT, BURN_COST_US, MOST_COST, SOLO_BAND, Control
 from perfkit.analysis.statistics import FEW_BLOCKS, Ratio
 from perfkit.design.factors import FACTORS
-from perfkit.design.plan import HANDICAP_US, JOINT, SOLO, TURNS
+from perfkit.design.plan import JOINT, SOLO, TURNS
 from perfkit.record.environment import Environment
 from perfkit.record.validity import FLAGS
 
@@ -180,14 +180,14 @@ def sentence(answer: Answer) -> str:
 def control_sentence(control: Control) -> str:
     """Return what a control was expected to show, what it showed, and what it could have missed."""
     result = control.result
-    if control.cost_us is None:
+    if control.burn_us is None or control.cost_us is None:
         return (
             f"the same arm again costs {percent(result)}; wanted: an interval that comes within ±{AA_BAND_PCT:g} % of "
             f"none. A bias of up to {AA_BAND_PCT + result.half_width_pct:.1f} % could pass"
         )
     text = (
-        f"{HANDICAP_US} µs burned in each call cost {percent(result)}, {control.cost_us:.1f} µs; "
-        "wanted: detected, and not less than was burned"
+        f"{control.burn_us:g} µs burned in each call cost {percent(result)}, {control.cost_us:.1f} µs; "
+        f"wanted: detected, not less than was burned, not more than {MOST_COST:g} times that and {BURN_COST_US:g} µs"
     )
     if control.solo is None or control.apart is None:
         return text

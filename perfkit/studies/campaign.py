@@ -13,11 +13,12 @@ from tqdm import tqdm
 
 from perfkit.analysis import stopping
 from perfkit.design.parameters import PARAMETERS, Parameter
-from perfkit.design.plan import Plan
-from perfkit.errors import StoreError
+from perfkit.design.plan import HANDICAP, SOLO, A, Load, Plan, Seat, Trial, handicapped
+from perfkit.errors import LoadError, StoreError
 from perfkit.record import runs
 from perfkit.record.load import is_fulfilled, load_plan
 from perfkit.record.results import TrialResult
+from perfkit.record.validity import flags, is_valid
 from perfkit.rig import host, k6, trial
 
 Plans = Mapping[str, Plan]
@@ -25,6 +26,9 @@ Plans = Mapping[str, Plan]
 
 ONE = ""
 """Where the run of a study of one plan goes: it has the folder for itself."""
+
+PILOT_S = (0.5, 0.8)
+"""Seconds of warm-up and window of the trial that says how much a handicap must burn."""
 
 _log = logging.getLogger(__name__)
 
@@ -159,10 +163,29 @@ def _measure(opened: runs.OpenRun, generator: k6.K6, prefix: str = "") -> None:
         while not stopping.is_over(plan, opened.finished):
             block, attempt = opened.next_block()
             for one in plan.block(block):
+                if any(seat.role == HANDICAP for seat in one.seats):
+                    one = handicapped(one, _cost_us(opened, generator, placement))  # noqa: PLW2901
                 progress.set_description(f"{prefix}{_position(plan, block)}, {one.load.vus} VUs, {one.name}")
                 result, summary = trial.measure(one, attempt, generator, placement)
                 opened.append(result, summary)
                 progress.update(_step(plan, result))
+
+
+def _cost_us(opened: runs.OpenRun, generator: k6.K6, placement: trial.Placement) -> float:
+    """Return about what a call of the handicap's reference costs, by a pilot trial of it alone at the run's begin."""
+    if opened.pilot_us is None:
+        plan = opened.plan
+        cell = next(cell for cell in plan.cells if any(seat.role == HANDICAP for seat in cell.seats))
+        arm = next(seat.arm for seat in cell.seats if seat.role == HANDICAP)
+        load = Load(cell.load.vus, *PILOT_S)
+        pilot = Trial(0, SOLO, (Seat(A, arm),), load)
+        result, _ = trial.measure(pilot, 0, generator, placement)
+        cost_us = result.served[0].cpu_per_call_us(load)
+        if cost_us is None or not is_valid(result):
+            raise LoadError(f"the pilot trial of {arm.name} does not count: {', '.join(flags(result))}")
+        opened.keep_pilot(cost_us)
+    assert opened.pilot_us is not None  # noqa: S101 - kept above
+    return opened.pilot_us
 
 
 def _extent(plan: Plan, done: list[TrialResult]) -> dict[str, Any]:

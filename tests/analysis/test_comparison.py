@@ -25,7 +25,7 @@ def joint(ratio=1.05, blocks=12, sd=0.005, aa=1.0, handicap=1.12, base_us=100.0,
             cost = base_us * speed * true * math.exp(random.normal(0, sd))
             rows.append(
                 {"block": block, "attempt": 0, "method": "joint", "role": role, "vus": 20,
-                 "cpu_per_call_us": cost, "took_s": 4.0, "valid": True,
+                 "cpu_per_call_us": cost, "burn_us": 10 * (role == "handicap"), "took_s": 4.0, "valid": True,
                  "complete": True, "flags": flags, "started_at": f"{block}", "backlog_share": None}
             )  # fmt: skip
     return pd.DataFrame(rows)
@@ -161,5 +161,5 @@ def test_a_real_comparison_finds_the_handicap_and_carries_solo_trials(compared):
     assert told.controls["handicap"].result.ratio > 1.02
     assert "cpu_per_call" in told.solo
     assert told.seconds > 10
-    joined = load(compared, "joint")
+    joined = load(compared, "turns")
     assert joined.groupby("block")["share"].sum().tolist() == pytest.approx([1.0] * joined["block"].nunique())

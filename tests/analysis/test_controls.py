@@ -9,7 +9,7 @@ from tests.conftest import plan_compare
 
 
 def judged(paired, solo=NO_SOLO):
-    return controls.judge(PLAN, controls.by_block(paired), controls.by_block(solo))
+    return controls.judge(PLAN, paired, solo)
 
 
 def test_good_controls_hardly_ever_fail_and_a_biased_instrument_nearly_always_does():
@@ -47,3 +47,28 @@ def test_a_foreign_a_has_its_handicap_compared_with_the_yardstick():
 
 def test_what_the_aa_control_can_miss_is_said():
     assert "A bias of up to 1." in words.control_sentence(answer().controls["aa"])
+
+
+def test_a_handicap_that_costs_far_more_than_was_burned_fails():
+    """10 µs burned and 47 µs more: something else is measured."""
+    control = judged(joint(handicap=1.47))["handicap"]
+    assert not control.ok
+    assert "not more than 3 times that and 3 µs" in words.control_sentence(control)
+    assert judged(joint(handicap=1.18))["handicap"].ok
+
+
+def test_handicaps_of_two_sizes_are_judged_each_by_what_it_burned():
+    table = joint(blocks=12, handicap=1.12)
+    small = (table["role"] == "handicap") & (table["block"] % 2 == 1)
+    table.loc[small, "cpu_per_call_us"] *= 1.035 / 1.12
+    table.loc[small, "burn_us"] = 2
+    table.loc[small, "role"] = "small handicap"
+    checks = judged(table)
+    assert [(name, one.burn_us) for name, one in checks.items()] == [
+        ("aa", None),
+        ("handicap", 10),
+        ("small handicap", 2),
+    ]
+    assert all(one.ok for one in checks.values())
+    assert checks["small handicap"].result.ratio == pytest.approx(1.035, rel=0.01)
+    assert checks["small handicap"].result.blocks == 6

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from perfkit.design import stored
 from perfkit.design.arms import PATTERNS, Arm
 from perfkit.design.parameters import STUDY_LEVELS
-from perfkit.design.plan import JOINT, SOLO, TURNS
+from perfkit.design.plan import JOINT, SOLO, TURNS, handicapped
 from perfkit.errors import PlanError
 from tests.conftest import plan_compare, plan_sweep
 
@@ -141,7 +141,7 @@ def test_a_comparison_has_a_trial_by_turns_a_block_with_its_controls():
     (trial,) = plan.block(0)
     arms = {seat.role: seat.arm for seat in trial.seats}
     assert arms["a"] == arms["aa"] == Arm("threads", "mutex", 10)
-    assert arms["handicap"] == Arm("threads", "mutex", 10, burn_us=10)
+    assert arms["handicap"] == Arm("threads", "mutex", 10)  # until it is known what a call costs
     assert arms["b"] == Arm("threads", "inputQ", 10)
     assert trial.method == TURNS
     assert trial.load.turn_ms == 20
@@ -169,7 +169,17 @@ def test_a_foreign_a_is_measured_beside_perfkits_own_handicap():
     arms = {seat.role: seat.arm for seat in plan.block(0)[0].seats}
     assert arms["a"].command == arms["aa"].command == "./server --port {port}"
     assert arms["yardstick"] == Arm("threads", "mutex", 10)
-    assert arms["handicap"] == Arm("threads", "mutex", 10, burn_us=10)
+    assert arms["handicap"] == Arm("threads", "mutex", 10)
+
+
+@pytest.mark.parametrize(("cost_us", "burns_us"), [(90, (6, 2)), (2000, (133, 40)), (14, (1, 1))])
+def test_a_handicap_is_scaled_to_the_cost_of_a_call_and_takes_two_sizes_in_turn(cost_us, burns_us):
+    plan = plan_compare(a="mutex?burn_us=5", method="solo")
+    for block, (role, burn_us) in enumerate(zip(("handicap", "small handicap"), burns_us, strict=True)):
+        arms = {seat.role: seat.arm for trial in plan.block(block) for seat in handicapped(trial, cost_us).seats}
+        assert arms[role].burn_us == 5 + burn_us
+        assert {"a", "aa", "b", role} == set(arms)
+        assert arms["a"].burn_us == 5
 
 
 def test_a_comparison_survives_json():

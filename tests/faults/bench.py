@@ -45,8 +45,15 @@ class Bench:
         path = self.out / "trials.jsonl"
         return path.read_bytes() if path.exists() else b""
 
+    def processes(self, ancestor: int) -> list[tuple[int, str]]:
+        """Give (pid, command line) of all that descends from a process."""
+        return [(pid, command_of(pid)) for pid in self.descendants(ancestor)]
+
+    def commands(self, ancestor: int) -> list[str]:
+        return [command for _, command in self.processes(ancestor)]
+
     def child(self, name: str) -> int | None:
-        return next((pid for pid in self.descendants(os.getpid()) if name in command_of(pid)), None)
+        return next((pid for pid, command in self.processes(os.getpid()) if name in command), None)
 
     def wait_for_second_trial(self) -> None:
         """Return when its load is on."""

@@ -221,7 +221,7 @@ def test_the_table_survives_csv(measured, tmp_path):
 
 
 def test_joint_and_solo_trials_of_a_comparison_are_loaded_apart(tmp_path, here, result):
-    plan = plan_compare(solo=True)
+    plan = plan_compare(method="joint", solo=True)
     with open_run(plan, here, tmp_path / "run") as opened:
         finish(opened, result)
         finish(opened, result, trials=2)

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
     [
         ("perfkit/subject/counters.py", True),
         ("perfkit/subject/engines/threads.py", True),
-        ("perfkit/rig/_launch.py", True),
+        ("perfkit/rig/programs/launch.py", True),
         ("perfkit/design/arms.py", True),
         ("k6/counter.js", True),
         ("proto/counter.proto", True),

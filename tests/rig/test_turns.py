@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from perfkit.design.plan import handicapped
 from perfkit.errors import LoadError
 from perfkit.record.rows import rows
 from perfkit.record.validity import flags
@@ -101,7 +102,7 @@ def test_a_watchdog_that_is_gone_is_named(pair):
 
 def by_turns(**values):
     (one,) = plan_compare(**{"vus": 5, "duration_s": 1, "warmup_s": 0.4, **values}).block(0)
-    result, _ = trial.measure(one, 0, k6.find(), trial.place(pin=True))
+    result, _ = trial.measure(handicapped(one, 100), 0, k6.find(), trial.place(pin=True))
     return result
 
 
@@ -128,7 +129,7 @@ def test_a_killed_watchdog_ends_the_trial_and_leaves_nothing_running_or_stopped(
     def strike():
         until = time.monotonic() + 20
         while time.monotonic() < until:
-            found = [pid for pid in descendants(os.getpid()) if "_turns.py" in command_of(pid)]
+            found = [pid for pid in descendants(os.getpid()) if "programs/turns.py" in command_of(pid)]
             if found:
                 time.sleep(0.3)
                 os.kill(found[0], signal.SIGKILL)

@@ -73,7 +73,7 @@ def test_a_real_comparison_is_drawn_whole_and_written(compared, tmp_path):
     for name in figures_compare.ALL:
         assert draw(name, tmp_path / "run").data.startswith(b"\x89PNG")
         assert (tmp_path / "run" / "figures" / f"{name}.svg").exists()
-    table = load(compared, "joint")
+    table = load(compared, "turns")
     left, right = figures_compare.shares(made, table, load(compared)).axes
     drawn = sorted(float(y) for line in left.lines if line.get_label() != "equal" for y in line.get_ydata())
     assert drawn == pytest.approx(sorted(table["share"]))

@@ -52,5 +52,5 @@ def test_studies_that_lie_further_apart_than_their_intervals_say_are_told():
 
 
 def test_studies_without_a_valid_trial_are_told():
-    assert "none with two joint trials" in report_studies.calibration_summary([answer(blocks=1)])
+    assert "none with two trials" in report_studies.calibration_summary([answer(blocks=1)])
     assert "not trusted" in report_studies.calibration_line(1, answer(blocks=1))

@@ -174,10 +174,10 @@ def test_arms_that_can_not_be_told_from_the_cheapest_are_named(stored):
 
 def test_what_limits_one_comparison_is_said_of_it(stored):
     said = report_studies.engines_caveats(stored)
-    assert words.PAIRED_LOAD not in said, "that limits them all, and the notebook says it"
+    assert words.LOADS["joint"] not in said, "that limits them all, and the notebook says it"
     for arm, answer in stored.answers.items():
         for caveat in words.caveats(answer):
-            if caveat != words.PAIRED_LOAD:
+            if caveat != words.LOADS["joint"]:
                 assert f"- {arm.name}: " in said
                 assert caveat in said
 

@@ -1,6 +1,6 @@
 """Become another program, after arranging that it dies with its parent.
 
-    python -I -S _launch.py PARENT CPUS LAYOUT argv…
+    python -I -S launch.py PARENT CPUS LAYOUT argv…
 
 PARENT is the parent's pid; CPUS are cores with commas between, or empty; LAYOUT is `alike` or `random`.
 

@@ -1,0 +1,138 @@
+"""What goes wrong while servers take turns: nothing may be left running, or stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+import perfkit
+from perfkit.errors import PerfkitError
+from perfkit.record.load import load
+from tests.faults.bench import Bench, fault
+from tests.rig.test_foreign import SERVER as FOREIGN
+from tests.rig.test_process import gone_within
+
+PLAN = {"vus": 3, "duration_s": 1, "warmup_s": 0.3, "budget_s": 30}
+
+GONE_S = 3.0
+"""How soon nothing may be left."""
+
+
+def _struck(bench: Bench, name: str, number: signal.Signals) -> tuple[str, str]:
+    """Compare, and send a signal to a process in the second trial once turns are taken."""
+    children: set[int] = set()
+
+    def strike() -> None:
+        _wait_for_turns(bench, os.getpid())
+        children.update(bench.descendants(os.getpid()))
+        os.kill(bench.child(name) or 0, number)
+
+    striking = threading.Thread(target=strike)
+    striking.start()
+    with pytest.raises(PerfkitError) as raised:
+        perfkit.compare(**PLAN, out=bench.out)
+    striking.join()
+    assert gone_within(children, GONE_S)
+    return str(raised.value), _kept(bench)
+
+
+def _kept(bench: Bench) -> str:
+    table = load(bench.out, "turns")
+    assert set(table["block"]) == {0}
+    assert table["complete"].all()
+    return "1 finished trial"
+
+
+def _wait_for_turns(bench: Bench, parent: int) -> None:
+    until = time.monotonic() + 60
+    while not (bench.trials.count(b"\n") == 1 and any("programs/turns.py" in one for one in bench.commands(parent))):
+        assert time.monotonic() < until, "no second trial"
+        time.sleep(0.02)
+    time.sleep(0.4)
+
+
+def _own_process(bench: Bench, act: Callable[[subprocess.Popen[bytes]], None], **changes: object) -> None:
+    """Compare in a process of its own and act on that in its second trial; nothing may outlive it."""
+    begin = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    source = f"{begin}; import perfkit; perfkit.compare(**{ {**PLAN, **changes}!r}, out={str(bench.out)!r})"
+    run = subprocess.Popen([sys.executable, "-c", source], stderr=subprocess.DEVNULL)
+    _wait_for_turns(bench, run.pid)
+    children = bench.descendants(run.pid)
+    act(run)
+    run.wait(30)
+    assert gone_within(children, GONE_S), "something outlived the comparison"
+
+
+@fault("turns: the watchdog is killed (SIGKILL)")
+def _(bench: Bench) -> tuple[str, str]:
+    return _struck(bench, "programs/turns.py", signal.SIGKILL)
+
+
+@fault("turns: k6 is killed (SIGKILL)")
+def _(bench: Bench) -> tuple[str, str]:
+    return _struck(bench, "counter.js", signal.SIGKILL)
+
+
+@fault("turns: a server is killed (SIGKILL), stopped or not")
+def _(bench: Bench) -> tuple[str, str]:
+    return _struck(bench, "serve", signal.SIGKILL)
+
+
+@fault("turns: the comparison is killed (SIGKILL)")
+def _(bench: Bench) -> tuple[str, str]:
+    _own_process(bench, lambda run: run.kill())
+    return "servers, k6 and watchdog end with it", _kept(bench)
+
+
+@fault("turns: the comparison is interrupted (SIGINT, the stop button)")
+def _(bench: Bench) -> tuple[str, str]:
+    _own_process(bench, lambda run: run.send_signal(signal.SIGINT))
+    return "servers, k6 and watchdog end with it", _kept(bench)
+
+
+@fault("turns: a server's command has started another process, and the comparison is killed")
+def _(bench: Bench) -> tuple[str, str]:
+    path = bench.folder / "server.py"
+    path.write_text(FOREIGN.replace("MESSAGE", 'f"Incremented value is {self.count}"'))
+    arm = f"exec:/bin/sh -c '{sys.executable} {path} {{port}} & wait'"
+    source = f"import perfkit; perfkit.compare(**{ {**PLAN, 'duration_s': 20}!r}, b={arm!r}, out={str(bench.out)!r})"
+    run = subprocess.Popen([sys.executable, "-c", source], stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while not any("programs/turns.py" in one for one in bench.commands(run.pid)):
+        assert time.monotonic() < until, "no turns"
+        time.sleep(0.02)
+    time.sleep(0.4)
+    children = bench.descendants(run.pid)
+    run.kill()
+    run.wait(10)
+    assert gone_within(children, GONE_S), "something outlived the comparison"
+    return "all its processes end too, stopped or not", "no trial was made of it"
+
+
+@fault("turns: somebody else continues a stopped server (SIGCONT)")
+def _(bench: Bench) -> tuple[str, str]:
+    ended = threading.Event()
+
+    def strike() -> None:
+        _wait_for_turns(bench, os.getpid())
+        while not ended.is_set():
+            for pid, command in bench.processes(os.getpid()):
+                if "serve" in command.split("\0"):
+                    os.kill(pid, signal.SIGCONT)
+            time.sleep(0.005)
+
+    striking = threading.Thread(target=strike)
+    striking.start()
+    try:
+        perfkit.compare(**{**PLAN, "budget_s": 1}, out=bench.out)
+    finally:
+        ended.set()
+        striking.join()
+    flags = set(load(bench.out, "turns")["flags"])
+    assert any("disturbed turns" in one for one in flags), flags
+    return "the trial is flagged: disturbed turns", "all trials, the flagged ones count for nothing"
