@@ -1,4 +1,4 @@
-"""Trials by turns: the servers of a trial run one at a time, a watchdog (`programs/turns.py`) stopping and continuing them."""
+"""Trials by turns: servers run one at a time, as a watchdog (`programs/turns.py`) stops and continues them."""
 
 import json
 import select
