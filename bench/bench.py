@@ -66,7 +66,7 @@ def measured(options):
     columns = [*servers, options.against] if options.against else [*servers]
     pairs = [(arm.name, column) for column in columns for arm in parse_arms(options.arms, workers)]
     pairs += [(b, a) for b, a, _ in TARGETS if a not in BASELINES]
-    load = {"vus": options.vus, "budget_s": options.budget_s, "precision_pct": 1, "workers": workers}
+    load = {"method": "joint", "vus": options.vus, "budget_s": options.budget_s, "precision_pct": 1, "workers": workers}
     plans = {
         f"{number:02d}": compare.STUDY.plan(a=servers.get(a, a), b=b, **load) for number, (b, a) in enumerate(pairs)
     }

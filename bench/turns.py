@@ -1,21 +1,27 @@
 """How long a turn must be: comparisons by turns of several lengths, next to solo trials, at several numbers of VUs.
 
     python bench/turns.py [--lengths 20,50,100,250] [--vus 20,100,500] [--budget-s N] [--arms A,B] [--out DIR]
+    python bench/turns.py --idle
 
 A line a comparison: b's CPU per call in a's and its throughput, the A/A control, the handicap, what a call of a costs,
 the part of a turn's calls that were ready when it began, and how late turns ended. Started again with the same `--out`,
-it goes on where it stopped.
+it goes on where it stopped. With `--idle`: what being stopped and continued costs a server that nobody calls, by its
+number of worker threads, all of which a continued process wakes.
 """
 
 import argparse
 import sys
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
+from perfkit.design.arms import parse_arm
 from perfkit.design.plan import A, B
 from perfkit.errors import PerfkitError
 from perfkit.record.load import load, load_finished
 from perfkit.record.runs import RUNS
-from perfkit.rig import k6
+from perfkit.rig import k6, process, trial, turns
+from perfkit.rig.process import Place
 from perfkit.studies import campaign, compare
 
 
@@ -28,7 +34,11 @@ def main(arguments=None):
     parser.add_argument("--solo-budget-s", default=120, help="seconds of each by solo trials (%(default)s)")
     parser.add_argument("--joint", action="store_true", help="joint trials too, as long as those by turns")
     parser.add_argument("--out", type=Path, default=RUNS / "turns", help="folder of the runs (%(default)s)")
+    parser.add_argument("--idle", action="store_true", help="what turns cost an idle server")
     options = parser.parse_args(arguments)
+    if options.idle:
+        print("\n".join(idle(workers) for workers in (1, 10, 100)))
+        return 0
     a, b = options.arms.split(",")
     plans = {}
     try:
@@ -50,14 +60,35 @@ def main(arguments=None):
     return 0
 
 
+def idle(workers, turn_ms=20, seconds=4.0):
+    """Let two idle servers take turns, and say what a turn cost them."""
+    place = trial.place(pin=True)
+    arm = parse_arm("threads/mutex", workers)
+    with ExitStack() as stack:
+        servers = [stack.enter_context(process.server(arm, Place(place.server))) for _ in range(2)]
+        for server in servers:
+            server.ready()
+        pids = [server.pid for server in servers]
+        now = time.monotonic()
+        before = sum(map(process.cpu_ns, pids))
+        with turns.turns(pids, turn_ms, (now, now + seconds), "idle", place.k6) as running:
+            time.sleep(seconds)
+            report, _ = running.end()
+            cost_us = (sum(map(process.cpu_ns, pids)) - before) / 1e3 / report.count
+    return (
+        f"{workers} workers: {cost_us:.0f} µs of CPU a turn, {cost_us / turn_ms / 10:.2f} % of a turn of {turn_ms} ms; "
+        f"stopping took {report.switch_ms['p50']:.2f} ms (median)"
+    )
+
+
 def line(folder):
     """Return a row of the table."""
     answer = compare.answer(folder)
     method = answer.plan.paired
     table = load(folder, method)
     own = table[table["valid"] & (table["role"] == A)]
-    turns = [result.turns for result in load_finished(folder) if result.turns]
-    late = f"{max(one.late_ms['p95'] for one in turns):.1f} ms" if turns else ""
+    reports = [result.turns for result in load_finished(folder) if result.turns]
+    late = f"{max(one.late_ms['p95'] for one in reports):.1f} ms" if reports else ""
     throughput = answer.solo.get("throughput") if method == "solo" else answer.throughput
     cells = (
         folder.name,

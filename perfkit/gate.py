@@ -7,7 +7,8 @@ from typing import Any
 
 from perfkit.analysis.comparison import METRICS, Answer
 from perfkit.analysis.statistics import Ratio
-from perfkit.design.plan import HANDICAPS_PCT, A, B
+from perfkit.design.pilot import HANDICAPS_PCT
+from perfkit.design.plan import A, B
 from perfkit.show import words
 
 PAIRED_TOO = ("cpu_per_call", *HANDICAPS_PCT)

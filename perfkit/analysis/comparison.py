@@ -8,7 +8,8 @@ import pandas as pd
 from perfkit.analysis import contrast, controls, statistics, stopping, verdict
 from perfkit.analysis.controls import Control, by_block, role_logs
 from perfkit.analysis.statistics import Ratio
-from perfkit.design.plan import HANDICAPS_PCT, SOLO, TURNS, A, B, Plan
+from perfkit.design.pilot import HANDICAPS_PCT
+from perfkit.design.plan import SOLO, TURNS, A, B, Plan
 from perfkit.record.validity import FLAGS
 
 CHANGED = 1.25

@@ -7,7 +7,8 @@ import pandas as pd
 
 from perfkit.analysis import contrast, statistics
 from perfkit.analysis.statistics import Ratio
-from perfkit.design.plan import AA, HANDICAPS_PCT, SOLO, YARDSTICK, A, Plan
+from perfkit.design.pilot import HANDICAPS_PCT
+from perfkit.design.plan import AA, SOLO, YARDSTICK, A, Plan
 
 AA_BAND_PCT = 1.0
 """The A/A control fails where its whole interval lies further than this from no difference.

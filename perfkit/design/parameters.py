@@ -58,7 +58,11 @@ PARAMETERS = {
             "turns: servers take turns on a core; joint: all at once on it; solo: one server after the other",
             reading.one_of(TURNS, JOINT, SOLO),
         ),
-        Parameter("turn_ms", "milliseconds of a turn; 0: as many as the VUs ask for", reading.whole(0)),
+        Parameter(
+            "turn_ms",
+            "milliseconds of a turn; 0: so many that a tenth of its calls are ready at its begin",
+            reading.whole(0),
+        ),
         Parameter("solo", "True: solo trials in the same blocks, for throughput and latency", reading.yes_or_no),
         Parameter(
             "share_session",

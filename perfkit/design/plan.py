@@ -3,7 +3,7 @@
 import random
 import resource
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from perfkit.design.arms import Arm, parse_arm
@@ -29,12 +29,6 @@ A, AA, HANDICAP, SMALL_HANDICAP, B, YARDSTICK = "a", "aa", "handicap", "small ha
 """Roles: an arm; the same again (A/A control); the same with a known burn, or with a smaller one; the other arm; and,
 where `a` is a foreign command that can't burn, perfkit's own arm that handicaps are compared with instead."""
 
-HANDICAPS_PCT = {HANDICAP: 10.0, SMALL_HANDICAP: 3.0}
-"""role → about how much dearer than its reference it is made, in per cent; one block has the one, the next the other"""
-
-BURN_COST = 1.5
-"""What a burn costs, in what is burned: whoever holds Python's lock longer makes others wait and wake."""
-
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -46,6 +40,7 @@ class Load:
     rate: int | None = None
     connect_per_iteration: bool = False
     turn_ms: int = 0
+    """of a trial by turns; 0 in a plan: as the pilot trial asks for"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +173,7 @@ def solo_cells(arms: Sequence[Arm], load: Load) -> list[Cell]:
 def seats(a: Arm, b: Arm) -> tuple[Seat, ...]:
     """Return who takes part in a comparison's trial: `a`, its controls, and `b`.
 
-    The handicap burns nothing yet: how much it must burn is known when it is known what a call costs (`handicapped`).
+    The handicap burns nothing yet: how much it must burn is known when it is known what a call costs (`design.pilot`).
     """
     controls: tuple[Seat, ...]
     if a.is_foreign:
@@ -187,19 +182,6 @@ def seats(a: Arm, b: Arm) -> tuple[Seat, ...]:
     else:
         controls = (Seat(HANDICAP, a),)
     return (Seat(A, a), Seat(AA, a), *controls, Seat(B, b))
-
-
-def handicapped(trial: Trial, cost_us: float) -> Trial:
-    """Return a trial whose handicap burns what makes it as much dearer as its block has it, at this CPU per call."""
-    role = (HANDICAP, SMALL_HANDICAP)[trial.block % 2]
-    burn_us = max(1, round(HANDICAPS_PCT[role] / 100 * cost_us / BURN_COST))
-    return replace(
-        trial,
-        seats=tuple(
-            Seat(role, replace(seat.arm, burn_us=seat.arm.burn_us + burn_us)) if seat.role == HANDICAP else seat
-            for seat in trial.seats
-        ),
-    )
 
 
 def refuse_impossible(plan: Plan) -> Plan:

@@ -115,6 +115,8 @@ class Turns:
     """from the end of a turn until the server had stopped"""
     woken: int
     """turns before which the server was running already: somebody else continued it"""
+    missing: int
+    """VUs that had no answer yet when the turns began"""
 
 
 @dataclass(frozen=True, slots=True)

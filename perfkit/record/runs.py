@@ -9,10 +9,12 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from perfkit.design.pilot import Pilot
 from perfkit.design.plan import SOLO, Plan
 from perfkit.errors import StoreError
 from perfkit.record.environment import Environment
@@ -60,14 +62,14 @@ class OpenRun:
         return self.folder / "k6" / f"block{trial.block}-attempt{result.attempt}-{trial.load.vus}vus-{name}.json.gz"
 
     @property
-    def pilot_us(self) -> float | None:
-        """CPU per call that the pilot trial of this run measured, in µs; None before there was one."""
+    def pilot(self) -> Pilot | None:
+        """What the pilot trial of this run measured; None before there was one."""
         path = self.folder / "pilot.json"
-        return float(json.loads(path.read_text())["cpu_per_call_us"]) if path.exists() else None
+        return Pilot(**json.loads(path.read_text())) if path.exists() else None
 
-    def keep_pilot(self, cost_us: float) -> None:
-        """Keep what the pilot trial measured, so that a run that is continued has the same handicaps."""
-        _write(self.folder / "pilot.json", {"cpu_per_call_us": cost_us})
+    def keep_pilot(self, pilot: Pilot) -> None:
+        """Keep what the pilot trial measured, so that a run that is continued has the same handicaps and turns."""
+        _write(self.folder / "pilot.json", asdict(pilot))
 
     def append(self, result: TrialResult, summary: dict[str, Any] | None = None) -> None:
         """Put a finished trial on disk, at once and for good, and k6's summary of it next to it."""

@@ -52,6 +52,11 @@ def _was_paused(result: TrialResult) -> bool:
     return abs(result.k6.window_s - length_s) > most_s or any(abs(late_s) > most_s for late_s in edges_s)
 
 
+def _was_connecting(result: TrialResult) -> bool:
+    late = any(one.calls.late_connections > 0 for one in result.served) and not result.trial.load.connect_per_iteration
+    return late or (result.turns is not None and result.turns.missing > 0)
+
+
 def _turns_were_late(result: TrialResult) -> bool:
     return result.turns is not None and result.turns.late_ms["p95"] > LATE_TURNS * result.trial.load.turn_ms
 
@@ -106,11 +111,8 @@ FLAGS = (
     ),
     Flag(
         "warm-up too short",
-        lambda result: (
-            any(one.calls.late_connections > 0 for one in result.served)
-            and not result.trial.load.connect_per_iteration
-        ),
-        "Connections were still being made inside the window",
+        _was_connecting,
+        "Connections were still being made in the warm-up by turns, or inside the window,",
     ),
     Flag(
         "random layout",

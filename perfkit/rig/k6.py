@@ -35,7 +35,7 @@ TIMEOUT_S = 10.0
 START_S = 30.0
 """How long k6 may take to initialise its VUs; 1,000 take 0.3 s."""
 
-CONNECT_S, CONNECT_VU_S = 0.3, 0.0025
+CONNECT_S, CONNECT_VU_S = 0.3, 0.004
 """How long VUs may take to connect and be answered while all servers run at once: so much, and so much a VU."""
 
 FAILED_STATUSES = ("connect", *map(str, range(1, 17)))

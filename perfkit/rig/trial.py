@@ -23,6 +23,9 @@ LATE_S = 1.0
 """How late a clock may be read before that is an error; less makes the trial a paused one (results.PUNCTUAL)."""
 
 
+LEAST_WARMUP_S = 0.2
+"""How long before the window turns begin at the latest, whoever is not connected yet."""
+
 READY_S = 0.01
 """How often it is asked whether all VUs have had an answer."""
 
@@ -89,14 +92,14 @@ def _measure(trial: Trial, attempt: int, program: k6.K6, placement: Placement) -
         pids = [load.pid, *(server.pid for server in servers)]
         watched: list[Watched] = [load, *servers]
         if trial.method == TURNS:
-            _wait_for_all(trial, window, watched, load)
+            missing = _wait_for_all(trial, window, watched, load)
             watchdog = stack.enter_context(_turns(trial, attempt, window, pids[1:], placement))
             watched.append(watchdog)
         _sleep_until(window.from_ms, watched)
         opened_ns, opened_late_ms, used_ns = _read(pids, window.from_ms)
         _sleep_until(window.until_ms, watched)
         closed_ns, closed_late_ms, used_until_ns = _read(pids, window.until_ms)
-        took_turns, own_s = watchdog.end() if trial.method == TURNS else (None, [None] * len(servers))
+        took_turns, own_s = watchdog.end(missing) if trial.method == TURNS else (None, [None] * len(servers))
         k6_peak = process.peak_rss_bytes(load.pid)
         summary = load.finish(AFTER_WINDOW_S)
         peaks = [k6_peak, *map(_peak_rss_bytes, servers)]
@@ -125,18 +128,14 @@ def _measure(trial: Trial, attempt: int, program: k6.K6, placement: Placement) -
     return result, summary
 
 
-def _wait_for_all(trial: Trial, window: k6.Window, watched: Sequence[Watched], load: k6.RunningLoad) -> None:
-    """Wait until every VU of every server has had an answer, at the latest until the warm-up begins."""
-    everybody, until_s = trial.load.vus * len(trial.seats), window.from_ms / 1e3 - trial.load.warmup_s
-    while load.answered() < everybody:
-        if time.time() > until_s:
-            raise LoadError(
-                f"of {everybody} VUs only {load.answered()} had an answer before turns were to begin; "
-                "take fewer VUs, or solo trials (method=solo)"
-            )
+def _wait_for_all(trial: Trial, window: k6.Window, watched: Sequence[Watched], load: k6.RunningLoad) -> int:
+    """Wait until every VU of every server has had an answer; return how many had none when turns had to begin."""
+    everybody, until_s = trial.load.vus * len(trial.seats), window.from_ms / 1e3 - LEAST_WARMUP_S
+    while (missing := everybody - load.answered()) > 0 and time.time() < until_s:
         for one in watched:
             one.check()
         time.sleep(READY_S)
+    return missing
 
 
 def _turns(

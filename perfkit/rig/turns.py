@@ -32,8 +32,11 @@ class RunningTurns:
         if self._process.poll() is not None:
             raise LoadError(f"the watchdog of the turns ended (exit code {self._process.returncode}){self._output()}")
 
-    def end(self) -> tuple[Turns, list[float]]:
-        """Let all servers go on; return what the turns were, and each server's own seconds of the window."""
+    def end(self, missing: int = 0) -> tuple[Turns, list[float]]:
+        """Let all servers go on; return what the turns were, and each server's own seconds of the window.
+
+        `missing` is how many VUs had no answer yet when the turns began.
+        """
         self.check()
         assert self._process.stdin is not None  # noqa: S101 - so says the call in `turns`
         assert self._process.stdout is not None  # noqa: S101
@@ -45,7 +48,7 @@ class RunningTurns:
             raise LoadError(f"the watchdog of the turns gave no report within {REPORT_S:g} s{self._output()}")
         report: dict[str, Any] = json.loads(line)
         own_s: list[float] = report.pop("own_s")
-        return Turns(**report), own_s
+        return Turns(**report, missing=missing), own_s
 
     def _output(self) -> str:
         self._log.seek(0)

@@ -12,7 +12,8 @@ from perfkit.analysis.comparison import Answer
 from perfkit.analysis.statistics import Ratio
 from perfkit.analysis.stopping import FEWEST_BLOCKS
 from perfkit.design.arms import Arm
-from perfkit.design.plan import AA, HANDICAPS_PCT, A, B, Plan
+from perfkit.design.pilot import HANDICAPS_PCT
+from perfkit.design.plan import AA, A, B, Plan
 from perfkit.record.load import load, load_plan
 from perfkit.record.validity import EQUAL_SHARES, GENERATOR_LIMIT
 from perfkit.show import words

@@ -10,7 +10,7 @@ from perfkit.analysis.comparison import Answer
 from perfkit.analysis.statistics import Ratio, quotient
 from perfkit.design.arms import Arm
 from perfkit.design.parameters import PARAMETERS
-from perfkit.design.plan import HANDICAPS_PCT
+from perfkit.design.pilot import HANDICAPS_PCT
 from perfkit.show import words
 from perfkit.show.report import ABSENT, Markdown
 from perfkit.studies import compare

@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from perfkit.analysis import stopping
 from perfkit.design.parameters import PARAMETERS, Parameter
-from perfkit.design.plan import HANDICAP, SOLO, A, Load, Plan, Seat, Trial, handicapped
+from perfkit.design.pilot import Pilot, piloted
+from perfkit.design.plan import HANDICAP, SOLO, A, Load, Plan, Seat, Trial
 from perfkit.errors import LoadError, StoreError
 from perfkit.record import runs
 from perfkit.record.load import is_fulfilled, load_plan
@@ -28,7 +29,7 @@ ONE = ""
 """Where the run of a study of one plan goes: it has the folder for itself."""
 
 PILOT_S = (0.5, 0.8)
-"""Seconds of warm-up and window of the trial that says how much a handicap must burn."""
+"""Seconds of warm-up and window of the trial that says how much a handicap burns and how long turns are."""
 
 _log = logging.getLogger(__name__)
 
@@ -164,28 +165,26 @@ def _measure(opened: runs.OpenRun, generator: k6.K6, prefix: str = "") -> None:
             block, attempt = opened.next_block()
             for one in plan.block(block):
                 if any(seat.role == HANDICAP for seat in one.seats):
-                    one = handicapped(one, _cost_us(opened, generator, placement))  # noqa: PLW2901
+                    one = piloted(one, _pilot(opened, generator, placement))  # noqa: PLW2901
                 progress.set_description(f"{prefix}{_position(plan, block)}, {one.load.vus} VUs, {one.name}")
                 result, summary = trial.measure(one, attempt, generator, placement)
                 opened.append(result, summary)
                 progress.update(_step(plan, result))
 
 
-def _cost_us(opened: runs.OpenRun, generator: k6.K6, placement: trial.Placement) -> float:
-    """Return about what a call of the handicap's reference costs, by a pilot trial of it alone at the run's begin."""
-    if opened.pilot_us is None:
-        plan = opened.plan
-        cell = next(cell for cell in plan.cells if any(seat.role == HANDICAP for seat in cell.seats))
+def _pilot(opened: runs.OpenRun, generator: k6.K6, placement: trial.Placement) -> Pilot:
+    """Return what a trial of the handicap's reference alone says, taken at the run's begin."""
+    if opened.pilot is None:
+        cell = next(cell for cell in opened.plan.cells if any(seat.role == HANDICAP for seat in cell.seats))
         arm = next(seat.arm for seat in cell.seats if seat.role == HANDICAP)
         load = Load(cell.load.vus, *PILOT_S)
-        pilot = Trial(0, SOLO, (Seat(A, arm),), load)
-        result, _ = trial.measure(pilot, 0, generator, placement)
+        result, _ = trial.measure(Trial(0, SOLO, (Seat(A, arm),), load), 0, generator, placement)
         cost_us = result.served[0].cpu_per_call_us(load)
         if cost_us is None or not is_valid(result):
             raise LoadError(f"the pilot trial of {arm.name} does not count: {', '.join(flags(result))}")
-        opened.keep_pilot(cost_us)
-    assert opened.pilot_us is not None  # noqa: S101 - kept above
-    return opened.pilot_us
+        opened.keep_pilot(Pilot(cost_us, result.served[0].throughput_rps(load)))
+    assert opened.pilot is not None  # noqa: S101 - kept above
+    return opened.pilot
 
 
 def _extent(plan: Plan, done: list[TrialResult]) -> dict[str, Any]:

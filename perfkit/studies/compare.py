@@ -22,9 +22,6 @@ CONTAINER_CLIENTS = ("docker", "podman", "nerdctl", "kubectl")
 LONGEST_PAUSE = 0.2
 """The part of a call's time limit that a server may stand still between two of its turns."""
 
-SHORTEST_TURN_MS = 20
-"""At 20 VUs, turns of 5 ms answered like joint trials, of 20 ms like solo ones (docs/turns.md)."""
-
 
 def compare(
     a: object = "threads/mutex",
@@ -84,19 +81,14 @@ def _plans(
         cells = [Cell(SOLO, (seat,), alone) for seat in all_seats]
     else:
         # The servers of such a trial are in a closed loop, so that they are saturated.
-        together = Load(vus, warmup_s, duration_s, turn_ms=(turn_ms or turn_for(vus)) if method == TURNS else 0)
+        together = Load(vus, warmup_s, duration_s, turn_ms=turn_ms)
         cells = [Cell(method, all_seats, together)]
         if solo:
             cells += [Cell(SOLO, (seat,), alone) for seat in all_seats if seat.role != AA]
         if method == TURNS:
-            _refuse_unturnable(all_seats, together.turn_ms)
+            _refuse_unturnable(all_seats, turn_ms)
     stop = StopRule(budget_s=budget_s, precision_pct=precision_pct)
     return {ONE: refuse_impossible(Plan(STUDY.name, tuple(cells), stop, margin_pct, share_session, pin, seed))}
-
-
-def turn_for(vus: int) -> int:
-    """Return the length of a turn, in ms, for this number of VUs at each server."""
-    return max(SHORTEST_TURN_MS, min(vus, 250))
 
 
 def _refuse_unturnable(all_seats: Sequence[Seat], turn_ms: int) -> None:

@@ -13,6 +13,7 @@ from perfkit.analysis.statistics import Interval, Ratio
 from perfkit.design.arms import FOREIGN, Arm, parse_arm, parse_arms
 from perfkit.design.engines import ENGINES, PATTERNS
 from perfkit.design.parameters import explained
+from perfkit.design.plan import JOINT
 from perfkit.errors import PlanError, StoreError
 from perfkit.record.load import load
 from perfkit.record.runs import slug
@@ -70,7 +71,15 @@ def _plans(
     subjects = parse_arms([first.name, *(arm.name for arm in parse_arms(arms or ARMS, workers))], workers)
     pairs = [("joint", first, arm) for arm in subjects[1:]]
     pairs += [("queues", lock, arm) for arm in subjects if (lock := lock_of(arm, subjects)) not in (None, first)]
-    paired = {"vus": vus, "budget_s": budget_s, "precision_pct": precision_pct, "workers": workers, **shared}
+    # As in the stored survey: by turns k6 would be the limit of the cheap ones.
+    paired = {
+        "method": JOINT,
+        "vus": vus,
+        "budget_s": budget_s,
+        "precision_pct": precision_pct,
+        "workers": workers,
+        **shared,
+    }
     alone = {"vus": [vus], "arms": [arm.name for arm in subjects], "repeats": repeats, "workers": workers, **shared}
     return {
         **{f"{kind}/{slug(b.name)}": compare.STUDY.plan(a=a.name, b=b.name, **paired) for kind, a, b in pairs},

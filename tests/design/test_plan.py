@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from perfkit.design import stored
 from perfkit.design.arms import PATTERNS, Arm
 from perfkit.design.parameters import STUDY_LEVELS
-from perfkit.design.plan import JOINT, SOLO, TURNS, handicapped
+from perfkit.design.pilot import Pilot, piloted
+from perfkit.design.plan import JOINT, SOLO, TURNS
 from perfkit.errors import PlanError
 from tests.conftest import plan_compare, plan_sweep
 
@@ -144,7 +145,7 @@ def test_a_comparison_has_a_trial_by_turns_a_block_with_its_controls():
     assert arms["handicap"] == Arm("threads", "mutex", 10)  # until it is known what a call costs
     assert arms["b"] == Arm("threads", "inputQ", 10)
     assert trial.method == TURNS
-    assert trial.load.turn_ms == 20
+    assert trial.load.turn_ms == 0  # until it is known how many calls a turn has
     assert trial.load.rate is None
 
 
@@ -176,7 +177,9 @@ def test_a_foreign_a_is_measured_beside_perfkits_own_handicap():
 def test_a_handicap_is_scaled_to_the_cost_of_a_call_and_takes_two_sizes_in_turn(cost_us, burns_us):
     plan = plan_compare(a="mutex?burn_us=5", method="solo")
     for block, (role, burn_us) in enumerate(zip(("handicap", "small handicap"), burns_us, strict=True)):
-        arms = {seat.role: seat.arm for trial in plan.block(block) for seat in handicapped(trial, cost_us).seats}
+        arms = {
+            seat.role: seat.arm for trial in plan.block(block) for seat in piloted(trial, Pilot(cost_us, 1e4)).seats
+        }
         assert arms[role].burn_us == 5 + burn_us
         assert {"a", "aa", "b", role} == set(arms)
         assert arms["a"].burn_us == 5
@@ -234,7 +237,15 @@ def test_what_can_not_take_turns_can_be_compared_by_solo_trials(arms):
     assert plan.paired == SOLO
 
 
-def test_turns_grow_with_the_vus_unless_their_length_is_given():
-    lengths = [plan_compare(vus=vus).cells[0].load.turn_ms for vus in (1, 20, 100, 250, 500)]
-    assert lengths == [20, 20, 100, 250, 250]
-    assert plan_compare(vus=500, turn_ms=50).cells[0].load.turn_ms == 50
+@pytest.mark.parametrize(
+    ("vus", "throughput_rps", "turn_ms"),
+    [(1, 5000, 20), (20, 10_000, 20), (20, 4000, 50), (100, 10_000, 100), (500, 5000, 250)],
+)
+def test_a_turn_is_so_long_that_a_tenth_of_its_calls_were_ready_unless_its_length_is_given(
+    vus, throughput_rps, turn_ms
+):
+    pilot = Pilot(100, throughput_rps)
+    (trial,) = plan_compare(vus=vus).block(0)
+    assert piloted(trial, pilot).load.turn_ms == turn_ms
+    (trial,) = plan_compare(vus=vus, turn_ms=40).block(0)
+    assert piloted(trial, pilot).load.turn_ms == 40

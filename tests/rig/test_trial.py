@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from perfkit.design.arms import parse_arm
-from perfkit.design.plan import Load, handicapped
+from perfkit.design.pilot import Pilot, piloted
+from perfkit.design.plan import Load
 from perfkit.record.rows import rows
 from perfkit.record.validity import flags
 from perfkit.rig import k6, trial
@@ -15,6 +16,8 @@ from perfkit.rig.host import usable_cpus
 from tests.conftest import plan_compare, solo
 
 pytestmark = pytest.mark.load
+
+PILOT = Pilot(cpu_per_call_us=100, throughput_rps=10_000)
 
 MUTEX = parse_arm("mutex", 10)
 
@@ -106,7 +109,7 @@ def test_nothing_is_left_running(descendants):
 
 def test_a_joint_trial_loads_all_servers_at_once_and_counts_each():
     (joint,) = plan_compare(method="joint", vus=5, duration_s=1, warmup_s=0.5).block(0)
-    joint = handicapped(joint, 100)
+    joint = piloted(joint, PILOT)
     result = measure(joint)
     assert [one.final_count for one in result.served] == [one.calls.acknowledged_total for one in result.served]
     assert all(one.calls.acknowledged > 100 for one in result.served)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from perfkit.design.plan import handicapped
+from perfkit.design.pilot import Pilot, piloted
 from perfkit.errors import LoadError
 from perfkit.record.rows import rows
 from perfkit.record.validity import flags
@@ -100,9 +100,12 @@ def test_a_watchdog_that_is_gone_is_named(pair):
             running.check()
 
 
+PILOT = Pilot(cpu_per_call_us=100, throughput_rps=10_000)
+
+
 def by_turns(**values):
     (one,) = plan_compare(**{"vus": 5, "duration_s": 1, "warmup_s": 0.4, **values}).block(0)
-    result, _ = trial.measure(handicapped(one, 100), 0, k6.find(), trial.place(pin=True))
+    result, _ = trial.measure(piloted(one, PILOT), 0, k6.find(), trial.place(pin=True))
     return result
 
 

@@ -1,0 +1,45 @@
+"""What only a pilot trial can tell a comparison: how much its handicap must burn, and how long its turns must be."""
+
+from dataclasses import dataclass, replace
+
+from perfkit.design.plan import HANDICAP, SMALL_HANDICAP, TURNS, Seat, Trial
+
+HANDICAPS_PCT = {HANDICAP: 10.0, SMALL_HANDICAP: 3.0}
+"""role → about how much dearer than its reference it is made, in per cent; one block has the one, the next the other"""
+
+READY_SHARE = 0.1
+"""While a server is stopped k6 works off what it has answered, so a turn begins with up to a ready call a VU."""
+
+SHORTEST_TURN_MS, LONGEST_TURN_MS = 20, 250
+"""Shorter turns answered like joint trials; longer ones come round too seldom in a window."""
+
+BURN_COST = 1.5
+"""What a burn costs, in what is burned: whoever holds Python's lock longer makes others wait and wake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pilot:
+    """What a trial at the run's begin said of the handicap's reference."""
+
+    cpu_per_call_us: float
+    throughput_rps: float
+
+
+def piloted(trial: Trial, pilot: Pilot) -> Trial:
+    """Return a trial with what only a pilot trial can tell: how much its handicap burns, and how long its turns are."""
+    role = (HANDICAP, SMALL_HANDICAP)[trial.block % 2]
+    burn_us = max(1, round(HANDICAPS_PCT[role] / 100 * pilot.cpu_per_call_us / BURN_COST))
+    seated = tuple(
+        Seat(role, replace(seat.arm, burn_us=seat.arm.burn_us + burn_us)) if seat.role == HANDICAP else seat
+        for seat in trial.seats
+    )
+    load = trial.load
+    if trial.method == TURNS and not load.turn_ms:
+        load = replace(load, turn_ms=turn_for(load.vus, pilot.throughput_rps))
+    return replace(trial, seats=seated, load=load)
+
+
+def turn_for(vus: int, throughput_rps: float) -> int:
+    """Return the length of a turn, in ms, in which about READY_SHARE of the calls were ready when it began."""
+    wanted_ms = vus / (READY_SHARE * throughput_rps) * 1e3
+    return round(min(max(wanted_ms, SHORTEST_TURN_MS), LONGEST_TURN_MS))
