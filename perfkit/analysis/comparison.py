@@ -8,6 +8,7 @@ import pandas as pd
 from perfkit.analysis import contrast, controls, statistics, stopping, verdict
 from perfkit.analysis.controls import Control, by_block, role_logs
 from perfkit.analysis.statistics import Ratio
+from perfkit.analysis.stopping import Steadiness
 from perfkit.design.pilot import HANDICAPS_PCT
 from perfkit.design.plan import SOLO, TURNS, A, B, Plan
 from perfkit.record.validity import FLAGS
@@ -66,6 +67,8 @@ class Answer:
     """by turns: the part of a turn's calls that were ready when it began, of the arm with the larger one"""
     contradicts: Ratio | None
     """CPU per call by solo trials, where that has surely the other sign"""
+    steadiness: Steadiness | None
+    """how far blocks are independent and their spread stays; None where they are too few to tell"""
     solo_is_void: bool
     """whether there are solo trials that give no verdict on throughput"""
     change: float | None
@@ -89,13 +92,14 @@ def answer(plan: Plan, paired: pd.DataFrame, solo: pd.DataFrame) -> Answer:
     alone = plan.paired == SOLO
     trials, also_solo = (paired, solo.iloc[:0]) if alone else (paired.drop_duplicates(["block", "attempt"]), solo)
     metrics = _solo(plan, solo)
-    result, contradiction, checks, concluded = None, None, {}, NOT_TRUSTED
+    result, contradiction, steady, checks, concluded = None, None, None, {}, NOT_TRUSTED
     if len(wide) > 1:
-        result = stopping.primary(plan, role_logs(wide, B).tolist())
+        logs = role_logs(wide, B).tolist()
+        result, steady = stopping.primary(plan, logs), stopping.steadiness(plan, logs)
         checks = controls.judge(plan, paired, also_solo)
         if not alone and have_opposite_signs(result, metrics.get("cpu_per_call")):
             contradiction = metrics["cpu_per_call"]
-        if contradiction is None:
+        if contradiction is None and (steady is None or steady.is_enough):
             concluded = _verdict(result, checks, plan.margin_pct)
     return Answer(
         plan=plan,
@@ -110,6 +114,7 @@ def answer(plan: Plan, paired: pd.DataFrame, solo: pd.DataFrame) -> Answer:
         throughput=_throughput(plan, paired),
         backlog_share=_backlog_share(paired),
         contradicts=contradiction,
+        steadiness=steady,
         solo_is_void=not solo.empty and plan.vus not in contrast.usable_levels(solo, "throughput_rps"),
         change=_change(wide),
     )

@@ -92,7 +92,7 @@ def from_logs(
     if len(numbers) < 2:
         return alone
     reach, freedom = _reach(numbers), len(numbers) - 1
-    error = float(numbers.std(ddof=1)) / len(numbers) ** 0.5
+    error = standard_error(logs)
     return replace(
         alone,
         low=float(np.exp(middle - reach)),
@@ -126,6 +126,11 @@ def holm(several: Sequence[Ratio]) -> list[Ratio]:
         highest = max(highest, min(1.0, (one.p_value or 0.0) * (len(tested) - rank)))
         corrected[one.levels] = highest
     return [replace(one, p_value=corrected.get(one.levels)) for one in several]
+
+
+def standard_error(logs: Sequence[float]) -> float:
+    """Return the standard error of the mean of values, one a block; infinite for one."""
+    return float(np.std(logs, ddof=1)) / len(logs) ** 0.5 if len(logs) > 1 else math.inf
 
 
 @cache

@@ -10,6 +10,13 @@ HANDICAPS_PCT = {HANDICAP: 10.0, SMALL_HANDICAP: 3.0}
 READY_SHARE = 0.1
 """While a server is stopped k6 works off what it has answered, so a turn begins with up to a ready call a VU."""
 
+WAKE_US, WAKE_SHARE = 15, 0.01
+"""What each worker thread costs at each turn, for continuing a process wakes all of its threads
+(`bench/turns.py --idle`); and what part of a turn that may be."""
+
+MOST_WORKERS = 150
+"""More would cost too much even of the longest turn."""
+
 SHORTEST_TURN_MS, LONGEST_TURN_MS = 20, 250
 """Shorter turns answered like joint trials; longer ones come round too seldom in a window."""
 
@@ -35,11 +42,13 @@ def piloted(trial: Trial, pilot: Pilot) -> Trial:
     )
     load = trial.load
     if trial.method == TURNS and not load.turn_ms:
-        load = replace(load, turn_ms=turn_for(load.vus, pilot.throughput_rps))
+        workers = max(seat.arm.workers for seat in trial.seats)
+        load = replace(load, turn_ms=turn_for(load.vus, pilot.throughput_rps, workers))
     return replace(trial, seats=seated, load=load)
 
 
-def turn_for(vus: int, throughput_rps: float) -> int:
-    """Return the length of a turn, in ms, in which about READY_SHARE of the calls were ready when it began."""
-    wanted_ms = vus / (READY_SHARE * throughput_rps) * 1e3
-    return round(min(max(wanted_ms, SHORTEST_TURN_MS), LONGEST_TURN_MS))
+def turn_for(vus: int, throughput_rps: float, workers: int) -> int:
+    """Return the length of a turn, in ms: so long that few of its calls were ready, and waking costs little of it."""
+    few_ready_ms = vus / (READY_SHARE * throughput_rps) * 1e3
+    cheap_ms = workers * WAKE_US / 1e3 / WAKE_SHARE
+    return round(min(max(few_ready_ms, cheap_ms, SHORTEST_TURN_MS), LONGEST_TURN_MS))

@@ -84,6 +84,8 @@ class StopRule:
     budget_s: float = 0.0
     precision_pct: float = 0.0
     """half the width wanted of the primary interval; 0: as narrow as the budget makes it"""
+    checked: bool = True
+    """whether it is looked at if blocks are independent and their spread stays; not so before 0.2"""
 
 
 @dataclass(frozen=True, slots=True)

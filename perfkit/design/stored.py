@@ -47,7 +47,7 @@ def _old_comparison(data: dict[str, Any]) -> Plan:
     if data["solo"]:
         alone = Load(data["vus"], data["warmup_s"], data["duration_s"], data["rate"])
         cells += [Cell(SOLO, (seat,), alone) for seat in all_seats if seat.role != AA]
-    stop = StopRule(budget_s=data["budget_s"], precision_pct=data["precision_pct"])
+    stop = StopRule(budget_s=data["budget_s"], precision_pct=data["precision_pct"], checked=False)
     return Plan(
         "compare", tuple(cells), stop, data["margin_pct"], data["share_session"], data["pin"], data["seed"]
     )  # fmt: skip

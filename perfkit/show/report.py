@@ -1,14 +1,16 @@
 """What the notebooks of a sweep and of a comparison say, as Markdown, and the published study's form of table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pandas as pd
 
 from perfkit.analysis import comparison
 from perfkit.analysis.comparison import Answer
+from perfkit.analysis.statistics import FEW_BLOCKS
 from perfkit.design.engines import PATTERNS
 from perfkit.design.plan import HANDICAP, SMALL_HANDICAP, SOLO
 from perfkit.record.environment import Environment
+from perfkit.record.validity import FLAGS
 from perfkit.show import words
 
 ABSENT = "-"
@@ -26,6 +28,13 @@ CONTROL_NAMES = {
 }
 
 
+BUSY_LOAD = 0.5
+"""Runnable processes a core, before the run began, from which on the machine was not idle."""
+
+FEW_IN_FLIGHT = 0.8
+"""Calls in flight per VU under which the VUs did not load the server as their number says."""
+
+
 class Markdown(str):
     """Text that a notebook renders."""
 
@@ -35,11 +44,48 @@ class Markdown(str):
 
 def sweep(table: pd.DataFrame, environment: Environment) -> Markdown:
     """Return a sweep's caveats and, last, its answer in words."""
-    caveats = "\n".join(f"- {caveat}" for caveat in words.sweep_caveats(table, environment))
+    caveats = "\n".join(f"- {caveat}" for caveat in _sweep_caveats(table, environment))
     cpu, throughput = words.headline(table, "cpu_per_call_us"), words.headline(table)
     return Markdown(
         f"**What it can't say**\n\n{caveats}\n\n**What it says.** {throughput}\n\n**The answer.** **{cpu}**"
     )
+
+
+def _sweep_caveats(table: pd.DataFrame, environment: Environment) -> Iterator[str]:
+    """Give what limits a sweep."""
+    valid = table[table["valid"]]
+    blocks = valid["block"].nunique()
+    if blocks < FEW_BLOCKS:
+        yield f"{blocks} blocks are few: under {FEW_BLOCKS}, an interval is mostly error bar."
+    if (unfinished := int((~table["complete"]).sum())) > 0:
+        yield f"{unfinished} trials are left out: their blocks were not finished and, if continued, done anew."
+    names = words.labels(table)
+    for flag in FLAGS:
+        flagged = table[table["flags"].str.contains(flag.name) & table["complete"]]
+        if len(flagged):
+            which = sorted(set(zip(flagged["vus"], flagged["arm"].map(names), strict=True)))
+            listed = ", ".join(f"{arm} at {vus} VUs" for vus, arm in which)
+            yield f"{flag.sentence} in {len(flagged)} of {len(table)} trials ({listed})."
+    closed = valid[valid["rate"].isna()]
+    idle = closed[closed["in_flight"] < FEW_IN_FLIGHT * closed["vus"]]
+    for vus, level in idle.groupby("vus"):
+        yield (
+            f"At {vus} VUs only {level['in_flight'].mean():.0f} calls were in flight (Little's law): "
+            "the rest of the VUs waited elsewhere."
+        )
+    if (valid["server_cpus"] == "").any():
+        yield "Server and k6 were not pinned to cores of their own, so they took time from each other."
+    if environment.load_1m > BUSY_LOAD * environment.cores:
+        yield f"The machine was not idle before the run: load {environment.load_1m:.1f} on {environment.cores} cores."
+    yield (
+        "Throughput and CPU per call are solo trials in turn on a machine that drifts: "
+        "differences smaller than the intervals are not shown to be absent."
+    )
+    if environment.gil:
+        yield (
+            "On one core, with Python's global lock and no work inside the critical section, the counter's own lock is "
+            "hardly ever contended: what is compared is the price of the way through the queue."
+        )
 
 
 def verdict(answer: Answer) -> Markdown:

@@ -7,17 +7,11 @@ import pandas as pd
 from perfkit.analysis import comparison, contrast, verdict
 from perfkit.analysis.comparison import Answer, Flagged
 from perfkit.analysis.controls import AA_BAND_PCT, BURN_COST_US, MOST_COST, SOLO_BAND, Control
-from perfkit.analysis.statistics import FEW_BLOCKS, Ratio
+from perfkit.analysis.statistics import Ratio
+from perfkit.analysis.stopping import CORRELATED, FIRST_STAGE, SPREAD_CHANGED, TOO_CORRELATED
 from perfkit.design.factors import FACTORS
 from perfkit.design.plan import JOINT, SOLO, TURNS
-from perfkit.record.environment import Environment
 from perfkit.record.validity import FLAGS
-
-BUSY_LOAD = 0.5
-"""Runnable processes a core, before the run began, from which on the machine was not idle."""
-
-FEW_IN_FLIGHT = 0.8
-"""Calls in flight per VU under which the VUs did not load the server as their number says."""
 
 METRIC_WORDS = {
     "throughput_rps": ("throughput", "more calls per second", "fewer calls per second", "serves"),
@@ -111,60 +105,13 @@ def _listed(levels: Sequence[int]) -> str:
     return f"{', '.join(rest)} and {last}" if rest else last
 
 
-def sweep_caveats(table: pd.DataFrame, environment: Environment) -> Iterator[str]:
-    """Give what limits a sweep."""
-    valid = table[table["valid"]]
-    blocks = valid["block"].nunique()
-    if blocks < FEW_BLOCKS:
-        yield f"{blocks} blocks are few: under {FEW_BLOCKS}, an interval is mostly error bar."
-    if (unfinished := int((~table["complete"]).sum())) > 0:
-        yield f"{unfinished} trials are left out: their blocks were not finished and, if continued, done anew."
-    names = labels(table)
-    for flag in FLAGS:
-        flagged = table[table["flags"].str.contains(flag.name) & table["complete"]]
-        if len(flagged):
-            which = sorted(set(zip(flagged["vus"], flagged["arm"].map(names), strict=True)))
-            listed = ", ".join(f"{arm} at {vus} VUs" for vus, arm in which)
-            yield f"{flag.sentence} in {len(flagged)} of {len(table)} trials ({listed})."
-    closed = valid[valid["rate"].isna()]
-    idle = closed[closed["in_flight"] < FEW_IN_FLIGHT * closed["vus"]]
-    for vus, level in idle.groupby("vus"):
-        yield (
-            f"At {vus} VUs only {level['in_flight'].mean():.0f} calls were in flight (Little's law): "
-            "the rest of the VUs waited elsewhere."
-        )
-    if (valid["server_cpus"] == "").any():
-        yield "Server and k6 were not pinned to cores of their own, so they took time from each other."
-    if environment.load_1m > BUSY_LOAD * environment.cores:
-        yield f"The machine was not idle before the run: load {environment.load_1m:.1f} on {environment.cores} cores."
-    yield (
-        "Throughput and CPU per call are solo trials in turn on a machine that drifts: "
-        "differences smaller than the intervals are not shown to be absent."
-    )
-    if environment.gil:
-        yield (
-            "On one core, with Python's global lock and no work inside the critical section, the counter's own lock is "
-            "hardly ever contended: what is compared is the price of the way through the queue."
-        )
-
-
 def sentence(answer: Answer) -> str:
     """Return what a comparison says, in one sentence."""
     plan, result = answer.plan, answer.cpu_per_call
-    if result is None:
-        trials = f"{answer.paired_trials} {plan.paired} trials"
-        return f"The instrument is not trusted here: of {trials}, {answer.blocks} count."
+    if result is None or answer.verdict == comparison.NOT_TRUSTED:
+        return f"The instrument is not trusted here: {_distrust(answer)}."
     a, b = comparison.names(plan)
-    size = f"{percent(result)} at {plan.vus} VUs an arm, {WAYS[plan.paired]}, {result.blocks} blocks"
-    margin = f"{plan.margin_pct:g} % in CPU per call"
-    if answer.contradicts:
-        return (
-            f"The instruments contradict each other, so neither is trusted: {b} against {a} costs {size}, and in solo "
-            f"trials of the same blocks {percent(answer.contradicts)} CPU per call."
-        )
-    if answer.verdict == comparison.NOT_TRUSTED:
-        failed = "; ".join(control_sentence(one) for one in answer.controls.values() if not one.ok)
-        return f"The instrument is not trusted here: {failed}."
+    size, margin = _size(answer), f"{plan.margin_pct:g} % in CPU per call"
     if answer.verdict == comparison.NOT_KNOWN:
         return (
             f"Not known yet whether {b} and {a} differ by more than {margin}: {size}. "
@@ -175,6 +122,32 @@ def sentence(answer: Answer) -> str:
         sign = "" if low <= 1 <= high else f", and {b} is the {'dearer' if result.ratio > 1 else 'cheaper'}"
         return f"{b} and {a} differ by less than {margin}{sign}: {size}."
     return f"{b} costs {'more' if result.ratio > 1 else 'less'} CPU per call than {a}: {size}."
+
+
+def _size(answer: Answer) -> str:
+    assert answer.cpu_per_call is not None  # noqa: S101 - asked for only where there is one
+    blocks = answer.cpu_per_call.blocks
+    return (
+        f"{percent(answer.cpu_per_call)} at {answer.plan.vus} VUs an arm, {WAYS[answer.plan.paired]}, {blocks} blocks"
+    )
+
+
+def _distrust(answer: Answer) -> str:
+    """Return why nothing is concluded."""
+    if answer.cpu_per_call is None:
+        return f"of {answer.paired_trials} {answer.plan.paired} trials, {answer.blocks} count"
+    if answer.contradicts:
+        a, b = comparison.names(answer.plan)
+        return (
+            f"two methods contradict each other. {b} against {a} costs {_size(answer)}; in solo trials of the same "
+            f"blocks {percent(answer.contradicts)} CPU per call"
+        )
+    if answer.steadiness and not answer.steadiness.is_enough:
+        return (
+            f"neighbouring blocks are alike (correlation {answer.steadiness.correlation:.2f}), so that they say less "
+            f"than their number: {_size(answer)}. Something changes slowly; compare again, for longer"
+        )
+    return "; ".join(control_sentence(one) for one in answer.controls.values() if not one.ok)
 
 
 def control_sentence(control: Control) -> str:
@@ -206,6 +179,16 @@ def caveats(answer: Answer) -> list[str]:
         listed.append(
             f"The machine changed in mid-run: a's CPU per call was {answer.change:.2f} times as much in the second "
             "half. Ratios are taken within trials, so they stay; they may hold for neither state alone."
+        )
+    if answer.steadiness and answer.steadiness.spread > SPREAD_CHANGED:
+        listed.append(
+            f"Blocks after the first {FIRST_STAGE} lie {answer.steadiness.spread:.1f} times as far apart as those; the "
+            "interval is widened for it."
+        )
+    if answer.steadiness and CORRELATED < answer.steadiness.correlation <= TOO_CORRELATED:
+        listed.append(
+            f"Neighbouring blocks are alike (correlation {answer.steadiness.correlation:.2f}); the interval is widened "
+            "for it."
         )
     if answer.backlog_share is not None and answer.backlog_share > comparison.MOST_BACKLOG:
         listed.append(

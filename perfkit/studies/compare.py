@@ -9,6 +9,7 @@ from perfkit.analysis.comparison import Answer
 from perfkit.design.arms import parse_arm
 from perfkit.design.factors import FACTORS
 from perfkit.design.parameters import explained
+from perfkit.design.pilot import MOST_WORKERS
 from perfkit.design.plan import AA, SOLO, TURNS, Cell, Load, Plan, Seat, StopRule, refuse_impossible, seats
 from perfkit.errors import PlanError
 from perfkit.record.load import load, load_plan
@@ -97,6 +98,11 @@ def _refuse_unturnable(all_seats: Sequence[Seat], turn_ms: int) -> None:
     for arm in (seat.arm for seat in all_seats):
         if arm.hold_us:
             raise PlanError(f"arm {arm.name} waits, and time runs on while a server is stopped for its turn; {advice}")
+        if arm.workers > MOST_WORKERS:
+            raise PlanError(
+                f"arm {arm.name}: each turn wakes all workers, and more than {MOST_WORKERS} would cost too much of it; "
+                f"{advice}"
+            )
         if arm.is_foreign and Path(shlex.split(arm.command)[0]).name in CONTAINER_CLIENTS:
             raise PlanError(f"arm {arm.name} starts a container, whose server is not stopped with its client; {advice}")
     # A round in which it was the first, then one in which it is the last.

@@ -210,10 +210,8 @@ def test_a_comparison_survives_json():
             {"turn_ms": 2000},
             "turn_ms=2000: a server could stand still for 12 s, too near to a call's time limit",
         ),
-        (
-            {"b": "inputQ?hold_us=100"},
-            r"hold_us=100 waits, and time runs on while .* \(method=solo",
-        ),
+        ({"b": "inputQ?hold_us=100"}, r"hold_us=100 waits, and time runs on while .* \(method=solo"),
+        ({"workers": 151}, r"each turn wakes all workers, and more than 150 would cost too much of it; .*method=solo"),
         ({"b": "exec:docker run x {port}"}, r"arm exec:docker run x \{port\} starts a container"),
         ({"vus": 5000}, r"vus=5000 at each of 4 servers: .* or stay at \d+ VUs"),
     ],
@@ -238,14 +236,21 @@ def test_what_can_not_take_turns_can_be_compared_by_solo_trials(arms):
 
 
 @pytest.mark.parametrize(
-    ("vus", "throughput_rps", "turn_ms"),
-    [(1, 5000, 20), (20, 10_000, 20), (20, 4000, 50), (100, 10_000, 100), (500, 5000, 250)],
+    ("vus", "rps", "workers", "turn_ms"),
+    [
+        (1, 5000, 10, 20),
+        (20, 10_000, 10, 20),
+        (20, 4000, 10, 50),
+        (100, 10_000, 10, 100),
+        (500, 5000, 10, 250),
+        (20, 10_000, 100, 150),
+    ],
 )
-def test_a_turn_is_so_long_that_a_tenth_of_its_calls_were_ready_unless_its_length_is_given(
-    vus, throughput_rps, turn_ms
+def test_a_turn_is_so_long_that_few_calls_are_ready_and_waking_is_cheap_unless_its_length_is_given(
+    vus, rps, workers, turn_ms
 ):
-    pilot = Pilot(100, throughput_rps)
-    (trial,) = plan_compare(vus=vus).block(0)
+    pilot = Pilot(100, rps)
+    (trial,) = plan_compare(vus=vus, workers=workers).block(0)
     assert piloted(trial, pilot).load.turn_ms == turn_ms
-    (trial,) = plan_compare(vus=vus, turn_ms=40).block(0)
+    (trial,) = plan_compare(vus=vus, turn_ms=40, workers=workers).block(0)
     assert piloted(trial, pilot).load.turn_ms == 40
