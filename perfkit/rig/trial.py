@@ -92,6 +92,7 @@ def _measure(trial: Trial, attempt: int, program: k6.K6, placement: Placement) -
         pids = [load.pid, *(server.pid for server in servers)]
         watched: list[Watched] = [load, *servers]
         if trial.method == TURNS:
+            assert trial.load.turn_ms  # noqa: S101 - `design.pilot` has said how long turns are
             missing = _wait_for_all(trial, window, watched, load)
             watchdog = stack.enter_context(_turns(trial, attempt, window, pids[1:], placement))
             watched.append(watchdog)

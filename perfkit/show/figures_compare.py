@@ -13,7 +13,7 @@ from perfkit.analysis.statistics import Ratio
 from perfkit.analysis.stopping import FEWEST_BLOCKS
 from perfkit.design.arms import Arm
 from perfkit.design.pilot import HANDICAPS_PCT
-from perfkit.design.plan import AA, A, B, Plan
+from perfkit.design.plan import AA, JOINT, A, B, Plan
 from perfkit.record.load import load, load_plan
 from perfkit.record.validity import EQUAL_SHARES, GENERATOR_LIMIT
 from perfkit.show import words
@@ -235,4 +235,4 @@ OF_A_SWEEP: dict[str, Callable[[pd.DataFrame], Figure]] = {"joint-levels": level
 
 def sweep_inputs(folder: Path) -> tuple[pd.DataFrame]:
     """Return what the figures of a sweep's paired trials are drawn from."""
-    return (load(folder, load_plan(folder).paired),)
+    return (load(folder, JOINT),)
