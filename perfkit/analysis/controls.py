@@ -8,7 +8,7 @@ import pandas as pd
 from perfkit.analysis import contrast, statistics
 from perfkit.analysis.statistics import Ratio
 from perfkit.design.pilot import HANDICAPS_PCT
-from perfkit.design.plan import AA, SOLO, YARDSTICK, A, Plan
+from perfkit.design.plan import AA, HANDICAP, SMALL_HANDICAP, SOLO, YARDSTICK, A, Plan
 
 AA_BAND_PCT = 1.0
 """The A/A control fails where its whole interval lies further than this from no difference.
@@ -22,6 +22,9 @@ SOLO_BAND = 0.25
 
 MOST_COST = 3.0
 """What a burn may cost at most, in what is burned; it costs 1.2 to 1.8 times that, by where Python's lock is held."""
+
+FEWEST_SMALL = 6
+"""Blocks with the smaller handicap from which on it is judged: with fewer, chance hides what is so small."""
 
 BURN_COST_US = 3.0
 """What burning may cost apart from what is burned: reading a thread's clock twice, and being woken later."""
@@ -64,14 +67,14 @@ def role_ratio(wide: pd.DataFrame, role: str, vus: int, metric: str = "cpu_per_c
 
 
 def judge(plan: Plan, paired: pd.DataFrame, solo: pd.DataFrame) -> dict[str, Control]:
-    """Return "aa" and each handicap that has two blocks, of tables of `load`: paired trials, and solo ones beside them.
+    """Return "aa" and each handicap that has blocks enough, of tables of `load`: paired trials, and solo ones beside them.
 
     The paired trials of two blocks or more must count.
     """
     wide, alone = by_block(paired), by_block(solo)
     found = {"aa": _same(plan, wide)}
-    for role in HANDICAPS_PCT:
-        if len(role_logs(wide, role)) > 1:
+    for role, fewest in ((HANDICAP, 2), (SMALL_HANDICAP, FEWEST_SMALL)):
+        if len(role_logs(wide, role)) >= fewest:
             found[role] = _burn(plan, role, _burn_us(paired, role), wide, alone)
     return found
 

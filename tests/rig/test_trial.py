@@ -17,7 +17,7 @@ from tests.conftest import plan_compare, solo
 
 pytestmark = pytest.mark.load
 
-PILOT = Pilot(cpu_per_call_us=100, throughput_rps=10_000)
+PILOT = Pilot(cpu_per_call_us=3000, throughput_rps=10_000)  # a handicap that no noise hides
 
 MUTEX = parse_arm("mutex", 10)
 
