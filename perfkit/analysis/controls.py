@@ -67,7 +67,7 @@ def role_ratio(wide: pd.DataFrame, role: str, vus: int, metric: str = "cpu_per_c
 
 
 def judge(plan: Plan, paired: pd.DataFrame, solo: pd.DataFrame) -> dict[str, Control]:
-    """Return "aa" and each handicap that has blocks enough, of tables of `load`: paired trials, and solo ones beside them.
+    """Return "aa" and each handicap that has blocks enough, of tables of `load`: paired trials and solo ones.
 
     The paired trials of two blocks or more must count.
     """
