@@ -11,7 +11,7 @@ from perfkit.analysis.statistics import Ratio
 from perfkit.analysis.stopping import Steadiness
 from perfkit.design.pilot import HANDICAPS_PCT
 from perfkit.design.plan import SOLO, TURNS, A, B, Plan
-from perfkit.record.validity import FLAGS
+from perfkit.record.validity import FLAGS, Flag
 
 CHANGED = 1.25
 """A machine on which `a` costs this many times as much in one half of the blocks as in the other has changed."""
@@ -36,7 +36,7 @@ NO_RELEVANT, NOT_KNOWN = verdict.NO_RELEVANT, verdict.NOT_KNOWN
 class Flagged:
     """How many trials have a flag, and which."""
 
-    flag: str
+    flag: Flag
     trials: int
     of: int
     blocks: dict[str, tuple[int, ...]]
@@ -81,8 +81,8 @@ class Answer:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether both controls passed."""
-        return self.cpu_per_call is not None and all(control.ok for control in self.controls.values())
+        """Whether something may be concluded: the controls passed, and nothing else speaks against it."""
+        return self.verdict != NOT_TRUSTED
 
 
 def answer(plan: Plan, paired: pd.DataFrame, solo: pd.DataFrame) -> Answer:
@@ -204,7 +204,7 @@ def _flagged(paired: pd.DataFrame, solo: pd.DataFrame) -> list[Flagged]:
         some = trials[trials["flags"].str.contains(flag.name)]
         if len(some):
             blocks = {str(role): tuple(sorted(set(of_role["block"]))) for role, of_role in some.groupby("role")}
-            results.append(Flagged(flag.name, len(some), len(trials), blocks))
+            results.append(Flagged(flag, len(some), len(trials), blocks))
     return results
 
 

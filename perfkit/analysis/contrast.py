@@ -32,15 +32,8 @@ def usable_levels(table: pd.DataFrame, metric: str, factor: str = "vus") -> tupl
     return tuple(sorted({int(level) for level in done[factor]} - {int(level) for level in done.loc[out, factor]}))
 
 
-def by_block(trials: pd.DataFrame, metric: str, seat: str) -> pd.DataFrame:
-    """Return a metric of the trials that count: a row a block, a column for each value of `seat` ("arm" or "role")."""
-    if trials.empty:
-        return pd.DataFrame()
-    return trials[trials["valid"]].set_index(["block", seat])[metric].unstack()
-
-
 def log_ratio(wide: pd.DataFrame, of: str, against: str) -> "pd.Series[float]":
-    """Return the logarithm of one column of `by_block` in another, by block; empty where one of them is not there."""
+    """Return the logarithm of one column in another, a row a block; empty where one of them is not there."""
     if not {of, against} <= set(wide):
         return pd.Series(dtype=float)
     ratio = (wide[of] / wide[against]).dropna()

@@ -1,6 +1,7 @@
 """The checks that a comparison makes of itself: `a` against `a` again, and against `a` with known burns."""
 
 import math
+from collections.abc import Container
 from dataclasses import dataclass
 
 import pandas as pd
@@ -48,22 +49,24 @@ class Control:
 
 def by_block(trials: pd.DataFrame, metric: str = "cpu_per_call_us") -> pd.DataFrame:
     """Return a metric of a comparison's trials that count: a row a block, a column a role."""
-    return contrast.by_block(trials, metric, seat="role")
+    if trials.empty:
+        return pd.DataFrame()
+    return trials[trials["valid"]].set_index(["block", "role"])[metric].unstack()
 
 
-def reference(wide: pd.DataFrame, role: str) -> str:
-    """Return the role that `role` is divided by: a, or for a handicap a yardstick if there is one."""
-    return YARDSTICK if role in HANDICAPS_PCT and YARDSTICK in wide else A
+def reference(roles: Container[str], role: str) -> str:
+    """Return the role that `role` is divided by: a, or for a handicap a yardstick if there is one among the roles."""
+    return YARDSTICK if role in HANDICAPS_PCT and YARDSTICK in roles else A
 
 
 def role_logs(wide: pd.DataFrame, role: str) -> "pd.Series[float]":
     """Return the logarithm of a role's ratio to its reference, by block; empty where there are no such trials."""
-    return contrast.log_ratio(wide, role, reference(wide, role))
+    return contrast.log_ratio(wide, role, reference(wide.columns, role))
 
 
 def role_ratio(wide: pd.DataFrame, role: str, vus: int, metric: str = "cpu_per_call_us") -> Ratio:
     """Return the ratio of a role to its reference."""
-    return statistics.from_logs(metric, role, reference(wide, role), [vus], role_logs(wide, role).tolist())
+    return statistics.from_logs(metric, role, reference(wide.columns, role), [vus], role_logs(wide, role).tolist())
 
 
 def judge(plan: Plan, paired: pd.DataFrame, solo: pd.DataFrame) -> dict[str, Control]:
@@ -82,7 +85,7 @@ def judge(plan: Plan, paired: pd.DataFrame, solo: pd.DataFrame) -> dict[str, Con
 def _burn_us(paired: pd.DataFrame, role: str) -> float:
     """Return what each call of a handicap burned more than its reference's."""
     burned = paired.groupby("role")["burn_us"].mean()
-    return float(burned[role] - burned[reference(burned.to_frame().T, role)])
+    return float(burned[role] - burned[reference(burned.index, role)])
 
 
 def _same(plan: Plan, wide: pd.DataFrame) -> Control:

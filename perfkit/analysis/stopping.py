@@ -74,12 +74,14 @@ def primary(plan: Plan, logs: Sequence[float]) -> Ratio:
     plain = statistics.from_logs("cpu_per_call_us", B, A, [plan.vus], logs)
     if len(logs) < 2:
         return plain
-    own = statistics.standard_error(logs), len(logs) - 1
+    own = as_if_fixed = statistics.standard_error(logs), len(logs) - 1
     if plan.stop.precision_pct and len(logs) > FIRST_STAGE:  # else nothing looked at the data before the end
         own = float(np.std(logs[:FIRST_STAGE], ddof=1)) / math.sqrt(len(logs)), FIRST_STAGE - 1
     steady = steadiness(plan, logs)
     candidates = [own, *(_wider(logs, steady) if steady else ())]
     error, freedom = max(candidates, key=lambda one: one[0] * statistics.quantile(one[1]))
+    if (error, freedom) == as_if_fixed:
+        return plain
     middle, reach = math.log(plain.ratio), statistics.quantile(freedom) * error
     return replace(
         plain,

@@ -34,7 +34,7 @@ class Pilot:
 
 def piloted(trial: Trial, pilot: Pilot) -> Trial:
     """Return a trial with what only a pilot trial can tell: how much its handicap burns, and how long its turns are."""
-    role = (HANDICAP, SMALL_HANDICAP)[trial.block % 2]
+    role = tuple(HANDICAPS_PCT)[trial.block % len(HANDICAPS_PCT)]
     burn_us = max(1, round(HANDICAPS_PCT[role] / 100 * pilot.cpu_per_call_us / BURN_COST))
     seated = tuple(
         Seat(role, replace(seat.arm, burn_us=seat.arm.burn_us + burn_us)) if seat.role == HANDICAP else seat

@@ -52,6 +52,15 @@ def optional(reader: Reader) -> Reader:
     return read
 
 
+def zero_or(reader: Reader) -> Reader:
+    """Return what reads the same, or 0."""
+
+    def read(name: str, value: object) -> Any:
+        return 0 if value in (0, "0") and not isinstance(value, bool) else reader(name, value)
+
+    return read
+
+
 def yes_or_no(name: str, value: object) -> bool:
     """Read True or False, in either case, or 1 or 0."""
     words = {"true": True, "false": False, "1": True, "0": False}

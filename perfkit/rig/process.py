@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,11 +19,9 @@ import psutil
 
 from perfkit.design.arms import Arm
 from perfkit.errors import ServerError
+from perfkit.rig.programs.launch import ADDR_NO_RANDOMIZE
 
 LAUNCH = Path(__file__).parent / "programs" / "launch.py"
-
-ADDR_NO_RANDOMIZE = 0x0040000
-"""linux/personality.h"""
 
 CAN_PIN = sys.platform == "linux"
 """Where not, children neither stay on their cores nor die with a killed parent."""
@@ -170,6 +169,7 @@ def is_alike(pid: int) -> bool | None:
         return None
 
 
+@cache
 def can_lay_alike() -> bool | None:
     """Try whether a child's memory can be laid out alike; None where that is not known."""
     sleeping = [sys.executable, "-I", "-S", "-c", "import time; print(flush=True); time.sleep(60)"]

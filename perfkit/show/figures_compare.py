@@ -14,7 +14,7 @@ from perfkit.analysis.stopping import FEWEST_BLOCKS
 from perfkit.design.arms import Arm
 from perfkit.design.pilot import HANDICAPS_PCT
 from perfkit.design.plan import AA, JOINT, A, B, Plan
-from perfkit.record.load import load, load_plan
+from perfkit.record.load import load
 from perfkit.record.validity import EQUAL_SHARES, GENERATOR_LIMIT
 from perfkit.show import words
 from perfkit.show.kit import (
@@ -32,7 +32,7 @@ from perfkit.show.kit import (
     rows,
     wrapped,
 )
-from perfkit.studies.compare import answer
+from perfkit.studies.compare import tables
 
 Inputs = tuple[Answer, pd.DataFrame, pd.DataFrame]
 """the answer, and the tables of paired and of solo trials"""
@@ -226,7 +226,8 @@ ALL: dict[str, Callable[[Answer, pd.DataFrame, pd.DataFrame], Figure]] = {
 
 def inputs(folder: Path) -> Inputs:
     """Return what the figures are drawn from, of a comparison's run."""
-    return answer(folder), load(folder, load_plan(folder).paired), load(folder)
+    plan, paired, solo = tables(folder)
+    return comparison.answer(plan, paired, solo), paired, solo
 
 
 OF_A_SWEEP: dict[str, Callable[[pd.DataFrame], Figure]] = {"joint-levels": levels}

@@ -27,7 +27,6 @@ CONTROL_NAMES = {
     SMALL_HANDICAP: "The control with a smaller handicap",
 }
 
-
 BUSY_LOAD = 0.5
 """Runnable processes a core, before the run began, from which on the machine was not idle."""
 
@@ -65,7 +64,7 @@ def _sweep_caveats(table: pd.DataFrame, environment: Environment) -> Iterator[st
         if len(flagged):
             which = sorted(set(zip(flagged["vus"], flagged["arm"].map(names), strict=True)))
             listed = ", ".join(f"{arm} at {vus} VUs" for vus, arm in which)
-            yield f"{flag.sentence} in {len(flagged)} of {len(table)} trials ({listed})."
+            yield words.flagged(flag, len(flagged), len(table), listed)
     closed = valid[valid["rate"].isna()]
     idle = closed[closed["in_flight"] < FEW_IN_FLIGHT * closed["vus"]]
     for vus, level in idle.groupby("vus"):

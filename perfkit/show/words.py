@@ -11,7 +11,7 @@ from perfkit.analysis.statistics import Ratio
 from perfkit.analysis.stopping import CORRELATED, FIRST_STAGE, SPREAD_CHANGED, TOO_CORRELATED
 from perfkit.design.factors import FACTORS
 from perfkit.design.plan import JOINT, SOLO, TURNS
-from perfkit.record.validity import FLAGS
+from perfkit.record.validity import Flag
 
 METRIC_WORDS = {
     "throughput_rps": ("throughput", "more calls per second", "fewer calls per second", "serves"),
@@ -200,9 +200,13 @@ def caveats(answer: Answer) -> list[str]:
 
 
 def _flagged(one: Flagged) -> str:
-    (text,) = (flag.sentence for flag in FLAGS if flag.name == one.flag)
     which = "; ".join(f"{role}: block {', '.join(map(str, blocks))}" for role, blocks in one.blocks.items())
-    return f"{text} in {one.trials} of {one.of} trials ({which})."
+    return flagged(one.flag, one.trials, one.of, which)
+
+
+def flagged(flag: Flag, trials: int, of: int, which: str) -> str:
+    """Return what a flag limits, and in how many trials."""
+    return f"{flag.sentence} in {trials} of {of} trials ({which})."
 
 
 def detectable(result: Ratio | None) -> str:

@@ -159,32 +159,35 @@ def _measure(opened: runs.OpenRun, generator: k6.K6, prefix: str = "") -> None:
     placement = trial.place(pin=plan.pin, own_sessions=not plan.share_session)
     if plan.pin and not placement.server:
         _log.warning("server and k6 are not pinned: that takes Linux and two cores")
+    pilot = _pilot(opened, generator, placement)
     # Not drawn inside a window: whatever else runs sleeps while one is measured.
     with tqdm(**_extent(plan, opened.finished), file=sys.stderr, ncols=100) as progress:
         while not stopping.is_over(plan, opened.finished):
             block, attempt = opened.next_block()
-            for one in plan.block(block):
-                if any(seat.role == HANDICAP for seat in one.seats):
-                    one = piloted(one, _pilot(opened, generator, placement))  # noqa: PLW2901
+            for planned in plan.block(block):
+                one = piloted(planned, pilot) if pilot else planned
                 progress.set_description(f"{prefix}{_position(plan, block)}, {one.load.vus} VUs, {one.name}")
                 result, summary = trial.measure(one, attempt, generator, placement)
                 opened.append(result, summary)
                 progress.update(_step(plan, result))
 
 
-def _pilot(opened: runs.OpenRun, generator: k6.K6, placement: trial.Placement) -> Pilot:
-    """Return what a trial of the handicap's reference alone says, taken at the run's begin."""
-    if opened.pilot is None:
-        cell = next(cell for cell in opened.plan.cells if any(seat.role == HANDICAP for seat in cell.seats))
-        arm = next(seat.arm for seat in cell.seats if seat.role == HANDICAP)
-        load = Load(cell.load.vus, *PILOT_S)
-        result, _ = trial.measure(Trial(0, SOLO, (Seat(A, arm),), load), 0, generator, placement)
-        cost_us = result.served[0].cpu_per_call_us(load)
-        if cost_us is None or not is_valid(result):
-            raise LoadError(f"the pilot trial of {arm.name} does not count: {', '.join(flags(result))}")
-        opened.keep_pilot(Pilot(cost_us, result.served[0].throughput_rps(load)))
-    assert opened.pilot is not None  # noqa: S101 - kept above
-    return opened.pilot
+def _pilot(opened: runs.OpenRun, generator: k6.K6, placement: trial.Placement) -> Pilot | None:
+    """Return what a trial of the handicap's reference alone said at the run's begin; None without a handicap."""
+    seated = ((cell.load.vus, seat) for cell in opened.plan.cells for seat in cell.seats)
+    vus, arm = next(((vus, seat.arm) for vus, seat in seated if seat.role == HANDICAP), (0, None))
+    if arm is None:
+        return None
+    if pilot := opened.pilot:
+        return pilot
+    load = Load(vus, *PILOT_S)
+    result, _ = trial.measure(Trial(0, SOLO, (Seat(A, arm),), load), 0, generator, placement)
+    cost_us = result.served[0].cpu_per_call_us(load)
+    if cost_us is None or not is_valid(result):
+        raise LoadError(f"the pilot trial of {arm.name} does not count: {', '.join(flags(result))}")
+    pilot = Pilot(cost_us, result.served[0].throughput_rps(load))
+    opened.keep_pilot(pilot)
+    return pilot
 
 
 def _extent(plan: Plan, done: list[TrialResult]) -> dict[str, Any]:

@@ -4,10 +4,11 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from perfkit.analysis import comparison
 from perfkit.analysis.comparison import Answer
 from perfkit.design.arms import parse_arm
-from perfkit.design.factors import FACTORS
 from perfkit.design.parameters import explained
 from perfkit.design.pilot import MOST_WORKERS
 from perfkit.design.plan import AA, SOLO, TURNS, Cell, Load, Plan, Seat, StopRule, refuse_impossible, seats
@@ -74,8 +75,6 @@ def _plans(
         raise PlanError(f"rate={rate} is of solo trials, and solo=False; say solo=True or leave the rate out")
     if turn_ms and method != TURNS:
         raise PlanError(f"turn_ms={turn_ms} is of trials by turns, and method={method}; leave one out")
-    if turn_ms:
-        FACTORS["turn_ms"].read("turn_ms", turn_ms)
     all_seats = seats(parse_arm(str(a), workers), parse_arm(str(b), workers))
     alone = Load(vus, warmup_s, duration_s, rate)
     if method == SOLO:
@@ -122,8 +121,13 @@ STUDY = Study(
 )
 
 
-def answer(run: str | Path) -> Answer:
-    """Return what the comparison in this run folder says."""
+def tables(run: str | Path) -> tuple[Plan, pd.DataFrame, pd.DataFrame]:
+    """Return the plan of a comparison's run, and the tables of its paired and of its solo trials."""
     folder = campaign.of_study(run, STUDY.name)
     plan = load_plan(folder)
-    return comparison.answer(plan, load(folder, plan.paired), load(folder))
+    return plan, load(folder, plan.paired), load(folder)
+
+
+def answer(run: str | Path) -> Answer:
+    """Return what the comparison in this run folder says."""
+    return comparison.answer(*tables(run))
