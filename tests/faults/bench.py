@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from perfkit.errors import PerfkitError
 from perfkit.record.load import is_fulfilled
 from perfkit.studies import campaign
 from tests.conftest import command_of
+from tests.rig.test_process import gone_within
 
 PLAN = {"vus": [2], "duration_s": 1, "warmup_s": 0.3, "repeats": 1}
 """Two trials."""
@@ -92,6 +95,23 @@ class Bench:
         self.monkeypatch.undo()
         mend()
         return happened, self.continued()
+
+    def own_process(
+        self, call: str, begun: Callable[[int], None], act: Callable[[subprocess.Popen[bytes]], None], within_s: float
+    ) -> str:
+        """Make a call of perfkit in a process of its own, act on that once it has begun; return what it said on stderr.
+
+        Nothing that descends from it may be there, running or stopped, `within_s` seconds after its end.
+        """
+        # What a shell has started in the background ignores SIGINT, and hands that on.
+        begin = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        run = subprocess.Popen([sys.executable, "-c", f"{begin}; import perfkit; {call}"], stderr=subprocess.PIPE)
+        begun(run.pid)
+        children = self.descendants(run.pid)
+        act(run)
+        _, said = run.communicate(timeout=60)
+        assert gone_within(children, within_s), "something outlived it"
+        return said.decode()
 
     def noted(self) -> str:
         (flagged,) = {*perfkit.load(self.out)["flags"]} - {""} or {"nothing"}

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,6 @@ import perfkit
 from perfkit.errors import PerfkitError
 from perfkit.rig import k6, process, trial
 from tests.faults.bench import PLAN, Bench, fault
-from tests.rig.test_process import gone_within
 
 
 def _signal(bench: Bench, name: str, number: signal.Signals) -> Callable[[], None]:
@@ -69,16 +67,8 @@ def _(bench: Bench) -> tuple[str, str]:
 
 def _own_process(bench: Bench, act: Callable[[subprocess.Popen[bytes]], None]) -> str:
     """Sweep in a process of its own and act on that in its second trial; return what it said on stderr."""
-    # What a shell has started in the background ignores SIGINT, and hands that on.
-    begin = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    source = f"{begin}; import perfkit; perfkit.sweep(**{PLAN!r}, out={str(bench.out)!r})"
-    sweep = subprocess.Popen([sys.executable, "-c", source], stderr=subprocess.PIPE)
-    bench.wait_for_second_trial()
-    children = bench.descendants(sweep.pid)
-    act(sweep)
-    _, said = sweep.communicate(timeout=60)
-    assert gone_within(children, 5), "a server or k6 outlived the sweep"
-    return said.decode()
+    call = f"perfkit.sweep(**{PLAN!r}, out={str(bench.out)!r})"
+    return bench.own_process(call, lambda _pid: bench.wait_for_second_trial(), act, within_s=5)
 
 
 @fault("the sweep is killed (SIGKILL)")

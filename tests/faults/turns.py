@@ -28,7 +28,7 @@ def _struck(bench: Bench, name: str, number: signal.Signals) -> tuple[str, str]:
     children: set[int] = set()
 
     def strike() -> None:
-        _wait_for_turns(bench, os.getpid())
+        _wait_for_turns(bench, os.getpid(), finished=1)
         children.update(bench.descendants(os.getpid()))
         os.kill(bench.child(name) or 0, number)
 
@@ -48,24 +48,21 @@ def _kept(bench: Bench) -> str:
     return "1 finished trial"
 
 
-def _wait_for_turns(bench: Bench, parent: int) -> None:
+def _wait_for_turns(bench: Bench, parent: int, finished: int) -> None:
+    """Return when turns are taken in the trial after so many finished ones."""
     until = time.monotonic() + 60
-    while not (bench.trials.count(b"\n") == 1 and any("programs/turns.py" in one for one in bench.commands(parent))):
-        assert time.monotonic() < until, "no second trial"
+    while not (
+        bench.trials.count(b"\n") == finished and any("programs/turns.py" in one for one in bench.commands(parent))
+    ):
+        assert time.monotonic() < until, "no turns"
         time.sleep(0.02)
     time.sleep(0.4)
 
 
-def _own_process(bench: Bench, act: Callable[[subprocess.Popen[bytes]], None], **changes: object) -> None:
-    """Compare in a process of its own and act on that in its second trial; nothing may outlive it."""
-    begin = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    source = f"{begin}; import perfkit; perfkit.compare(**{ {**PLAN, **changes}!r}, out={str(bench.out)!r})"
-    run = subprocess.Popen([sys.executable, "-c", source], stderr=subprocess.DEVNULL)
-    _wait_for_turns(bench, run.pid)
-    children = bench.descendants(run.pid)
-    act(run)
-    run.wait(30)
-    assert gone_within(children, GONE_S), "something outlived the comparison"
+def _own_process(bench: Bench, act: Callable[[subprocess.Popen[bytes]], None]) -> None:
+    """Compare in a process of its own and act on that in its second trial."""
+    call = f"perfkit.compare(**{PLAN!r}, out={str(bench.out)!r})"
+    bench.own_process(call, lambda pid: _wait_for_turns(bench, pid, finished=1), act, GONE_S)
 
 
 @fault("turns: the watchdog is killed (SIGKILL)")
@@ -100,17 +97,8 @@ def _(bench: Bench) -> tuple[str, str]:
     path = bench.folder / "server.py"
     path.write_text(FOREIGN.replace("MESSAGE", 'f"Incremented value is {self.count}"'))
     arm = f"exec:/bin/sh -c '{sys.executable} {path} {{port}} & wait'"
-    source = f"import perfkit; perfkit.compare(**{ {**PLAN, 'duration_s': 20}!r}, b={arm!r}, out={str(bench.out)!r})"
-    run = subprocess.Popen([sys.executable, "-c", source], stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 60
-    while not any("programs/turns.py" in one for one in bench.commands(run.pid)):
-        assert time.monotonic() < until, "no turns"
-        time.sleep(0.02)
-    time.sleep(0.4)
-    children = bench.descendants(run.pid)
-    run.kill()
-    run.wait(10)
-    assert gone_within(children, GONE_S), "something outlived the comparison"
+    call = f"perfkit.compare(**{ {**PLAN, 'duration_s': 20}!r}, b={arm!r}, out={str(bench.out)!r})"
+    bench.own_process(call, lambda pid: _wait_for_turns(bench, pid, finished=0), lambda run: run.kill(), GONE_S)
     return "all its processes end too, stopped or not", "no trial was made of it"
 
 
@@ -119,7 +107,7 @@ def _(bench: Bench) -> tuple[str, str]:
     ended = threading.Event()
 
     def strike() -> None:
-        _wait_for_turns(bench, os.getpid())
+        _wait_for_turns(bench, os.getpid(), finished=1)
         while not ended.is_set():
             for pid, command in bench.processes(os.getpid()):
                 if "serve" in command.split("\0"):
