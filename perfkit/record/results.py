@@ -94,8 +94,9 @@ class Served:
     """of the window, in which it was this server's turn; None: all of it"""
 
     def throughput_rps(self, load: Load) -> float:
-        """Return acknowledged calls per second of the window, or of the server's own part of it."""
-        return self.calls.acknowledged / (load.duration_s if self.own_s is None else self.own_s)
+        """Return acknowledged calls per second of the window, or of the server's own part of it; 0 if it had none."""
+        own_s = load.duration_s if self.own_s is None else self.own_s
+        return self.calls.acknowledged / own_s if own_s else 0.0
 
     def cpu_per_call_us(self, load: Load) -> float | None:
         """Return the CPU time per acknowledged call of the window, in µs; None where none was acknowledged."""

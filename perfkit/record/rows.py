@@ -1,5 +1,6 @@
 """Results as rows: one a server in a trial, what each column is, with its unit."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from perfkit.design.factors import ARM_FACTORS, LOAD_FACTORS
@@ -72,11 +73,12 @@ def columns() -> dict[str, str]:
 
 def rows(result: TrialResult, *, complete: bool) -> list[dict[str, Any]]:
     """Return a trial as one row a server; `complete` says whether its block was finished in the same attempt."""
-    return [_row(result, position, complete=complete) for position in range(len(result.served))]
+    names = flags(result)
+    return [_row(result, position, names, complete=complete) for position in range(len(result.served))]
 
 
-def _row(result: TrialResult, position: int, *, complete: bool) -> dict[str, Any]:
-    trial, served, names = result.trial, result.served[position], flags(result)
+def _row(result: TrialResult, position: int, names: Sequence[str], *, complete: bool) -> dict[str, Any]:
+    trial, served = result.trial, result.served[position]
     seat, load, calls, usage = trial.seats[position], trial.load, served.calls, served.usage
     throughput_rps = served.throughput_rps(load)
     values = {

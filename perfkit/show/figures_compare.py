@@ -11,6 +11,7 @@ from perfkit.analysis import comparison, controls
 from perfkit.analysis.comparison import Answer
 from perfkit.analysis.statistics import Ratio
 from perfkit.analysis.stopping import FEWEST_BLOCKS
+from perfkit.analysis.verdict import band
 from perfkit.design.arms import Arm
 from perfkit.design.pilot import HANDICAPS_PCT
 from perfkit.design.plan import AA, JOINT, A, B, Plan
@@ -90,9 +91,8 @@ def narrowing(answer: Answer, paired: pd.DataFrame, _solo: pd.DataFrame) -> Figu
     axes.plot(seconds, [one.ratio for _, one in steps], color=colour, marker=".", label="ratio b to a")
     margin(axes, answer.plan.margin_pct, horizontal=True)
     if len(steps) > 3:  # the first, of two blocks, would make all others flat
-        widest = 1 + answer.plan.margin_pct / 100
-        ends = [end for _, one in steps[2:] for end in one.interval]
-        axes.set_ylim(min(*ends, 1 / widest) - 0.005, max(*ends, widest) + 0.005)
+        ends = [*band(answer.plan.margin_pct), *(end for _, one in steps[2:] for end in one.interval)]
+        axes.set_ylim(min(ends) - 0.005, max(ends) + 0.005)
     axes.set_xlabel(f"seconds of {answer.plan.paired} trials")
     axes.set_ylabel("CPU per call, b in a's")
     axes.grid(alpha=0.3)
@@ -110,7 +110,7 @@ def shares(answer: Answer, paired: pd.DataFrame, _solo: pd.DataFrame) -> Figure:
             trials["block"], trials["share"], marker=style.marker, linestyle="none", color=style.colour, alpha=0.7,
             label=role,
         )  # fmt: skip
-    equal = 1 / max(paired["role"].nunique(), 1)
+    equal = 1 / paired.groupby(["block", "attempt"]).size().max()  # a block has one of the handicaps
     left.axhline(equal, color="dimgray", linewidth=1, label="equal")
     # What counts as unequal fills the height, so that what does not is not drawn large.
     furthest = max((paired["share"] - equal).abs().max(), EQUAL_SHARES * equal) * 1.2

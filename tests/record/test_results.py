@@ -136,3 +136,11 @@ def test_only_a_solo_trial_has_latency(result):
     names = [name for name in columns() if name.startswith(("p50", "latency_", "iteration_", "in_flight"))]
     assert all(row(result())[name] is not None for name in names if "p99" not in name)
     assert all(one[name] is None for one in rows(result(JOINT, cpu_s=0.25), complete=True) for name in names)
+
+
+def test_a_server_that_had_no_turn_in_the_window_can_be_read_and_does_not_count(result):
+    (trial,) = plan_compare(turn_ms=250).block(0)
+    made = result(trial, cpu_s=0.25, acknowledged=0)
+    idle = replace(made, served=tuple(replace(one, own_s=0.0) for one in made.served))
+    assert [one["throughput_rps"] for one in rows(idle, complete=True)] == [0.0] * 4
+    assert not any(one["valid"] for one in rows(idle, complete=True))

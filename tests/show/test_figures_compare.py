@@ -106,3 +106,12 @@ def test_a_comparison_that_can_not_be_trusted_is_drawn_too():
     table = joint(blocks=1, flags="x").assign(share=0.25, k6_busy=0.5)
     for figure in figures_compare.ALL.values():
         figure(answer(blocks=1), table, NO_SOLO).draw_without_rendering()
+
+
+def test_an_equal_share_is_that_of_the_servers_of_one_trial():
+    """A block has one of the two handicaps, so there are more roles than servers."""
+    table = joint().assign(share=0.25, k6_busy=0.5)
+    table.loc[(table["role"] == "handicap") & (table["block"] % 2 == 1), "role"] = "small handicap"
+    left, _ = figures_compare.shares(answer(), table, NO_SOLO).axes
+    (equal,) = [line for line in left.lines if line.get_label() == "equal"]
+    assert set(equal.get_ydata()) == {0.25}
