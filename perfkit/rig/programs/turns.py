@@ -3,7 +3,8 @@
     python -I -S turns.py < lines
 
 A line of JSON begins it: {"groups": [pid…], "turn_ms", "seed", "window": [from, until] by the monotonic clock, "cpus"}.
-The line "end" lets all groups go on and ends it; its last line is then what the turns were (`record.results.Turns`, and each group's own seconds).
+The line "end" lets all groups go on and ends it; its last line is then what the turns were (`record.results.Turns`),
+and each group's own seconds.
 A closed pipe means that whoever asked for it is dead: it kills the groups, stopped ones too, and ends.
 
 A program of its own, because the parent-death signal does not reach what a server has started, and a stopped group gets
