@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from perfkit.checkout import ROOT
 from perfkit.errors import NotebookError, PlanError
 from perfkit.studies.catalogue import CATALOGUE
 
-FOLDER = Path(__file__).parent.parent / "notebooks"
+FOLDER = ROOT / "notebooks"
 
 INJECTED = "# Parameters\n"
 """How papermill begins the cell that it puts behind the one tagged `parameters`."""

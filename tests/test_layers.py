@@ -4,7 +4,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 FLOORS = [
-    {"errors"},
+    {"errors", "checkout"},
     {"design"},
     {"subject", "record"},
     {"rig", "analysis"},

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from perfkit.checkout import ROOT
 from perfkit.design.pilot import Pilot
 from perfkit.design.plan import SOLO, Plan
 from perfkit.errors import StoreError
@@ -29,7 +30,7 @@ from perfkit.record.load import (
 )
 from perfkit.record.results import TrialResult
 
-RUNS = Path(__file__).parent.parent.parent / "data" / "runs"
+RUNS = ROOT / "data" / "runs"
 """Where runs go that name no folder."""
 
 

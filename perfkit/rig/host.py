@@ -11,14 +11,13 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from perfkit.checkout import ROOT
 from perfkit.design.arms import Arm
 from perfkit.record.environment import Environment
 from perfkit.rig import process
 
 PACKAGES = ("grpcio", "protobuf", "pygrpc-native", "uvloop", "perfkit")
 """Those whose code runs in a server while it is measured; the optional ones are recorded where installed."""
-
-ROOT = Path(__file__).parent.parent.parent
 
 MEASURING = ("perfkit/errors.py", "perfkit/design", "perfkit/subject", "perfkit/rig", "k6", "proto")
 """What runs while a trial is measured, in servers, in k6 and around them."""

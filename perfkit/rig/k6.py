@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from perfkit.checkout import ROOT
 from perfkit.design.plan import Load
 from perfkit.errors import LoadError
 from perfkit.record.results import Calls, Distribution, enough_samples
 from perfkit.rig.process import Place, child
 
-SCRIPT = Path(__file__).parent.parent.parent / "k6" / "counter.js"
+SCRIPT = ROOT / "k6" / "counter.js"
 
 OLDEST = (1, 1)
 REFUSED = (1, 2)  # its gRPC module mishandles message types; mended in 1.3

@@ -10,6 +10,7 @@ from perfkit.analysis import statistics
 from perfkit.analysis.comparison import Answer
 from perfkit.analysis.contrast import BASELINE
 from perfkit.analysis.statistics import Interval, Ratio
+from perfkit.checkout import ROOT
 from perfkit.design.arms import FOREIGN, Arm, parse_arm, parse_arms
 from perfkit.design.engines import ENGINES, PATTERNS
 from perfkit.design.parameters import explained
@@ -20,7 +21,7 @@ from perfkit.record.runs import slug
 from perfkit.studies import campaign, compare, sweep
 from perfkit.studies.campaign import Plans, Study
 
-EXAMPLE = Path(__file__).parent.parent.parent / "data" / "example" / "engines"
+EXAMPLE = ROOT / "data" / "example" / "engines"
 
 REFERENCE = "threads/mutex"
 

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from perfkit.checkout import ROOT
 from perfkit.design.parameters import LEVELS, explained
 from perfkit.studies import campaign, sweep
 from perfkit.studies.campaign import Plans, Study
 
-DATA = Path(__file__).parent.parent.parent / "data"
+DATA = ROOT / "data"
 
 MANNERS = {"study-manner": True, "kept-connections": False}
 """name of a run's folder → whether each iteration connects and closes, as in the study"""

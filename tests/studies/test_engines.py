@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 import perfkit
+from perfkit import notebooks
 from perfkit.design.arms import parse_arm
 from perfkit.design.plan import A, B
 from perfkit.errors import PlanError, StoreError
@@ -27,12 +28,7 @@ BENCH = ROOT / "data/example/bench.json"
 def measured(tmp_path_factory):
     """A survey of two arms, really measured, by the notebook."""
     folder = tmp_path_factory.mktemp("survey")
-    import papermill
-
-    papermill.execute_notebook(
-        str(ROOT / "notebooks/engines.ipynb"), str(folder / "out.ipynb"), {**SMALL, "out": str(folder / "survey")},
-        progress_bar=False, kernel_name="python3",
-    )  # fmt: skip
+    notebooks.execute("engines.ipynb", {**SMALL, "out": str(folder / "survey")}, folder / "out.ipynb")
     return folder
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import perfkit
+from perfkit import notebooks
 from perfkit.show import figures_published, report_studies, words
 from perfkit.studies import published
 from tests.conftest import ROOT
@@ -17,12 +18,7 @@ SMALL = {"measure": True, "vus": "2,", "duration_s": 0.7, "warmup_s": 0.3, "repe
 def ours(tmp_path_factory):
     """Both manners, really measured, by the notebook."""
     folder = tmp_path_factory.mktemp("published")
-    import papermill
-
-    papermill.execute_notebook(
-        str(ROOT / "notebooks/published.ipynb"), str(folder / "out.ipynb"), {**SMALL, "out": str(folder / "runs")},
-        progress_bar=False, kernel_name="python3",
-    )  # fmt: skip
+    notebooks.execute("published.ipynb", {**SMALL, "out": str(folder / "runs")}, folder / "out.ipynb")
     return folder
 
 
