@@ -1,10 +1,10 @@
 """How long a turn must be: comparisons by turns of several lengths, next to solo trials, at several numbers of VUs.
 
-    python bench/turns.py [--lengths 20,50,100,250] [--vus 20,100,500] [--budget-s N] [--arms A,B] [--out DIR]
+    python bench/turns.py [--lengths 10,20,50,100] [--vus 20,100,500] [--budget-s N] [--arms A,B] [--out DIR]
     python bench/turns.py --idle
 
 A line a comparison: b's CPU per call in a's and its throughput, the A/A control, the handicap, what a call of a costs,
-the part of a turn's calls that were ready when it began, and how late turns ended. Started again with the same `--out`,
+how late turns ended, and which part of its cores k6 used. Started again with the same `--out`,
 it goes on where it stopped. With `--idle`: what being stopped and continued costs a server that nobody calls, by its
 number of worker threads, all of which a continued process wakes.
 """
@@ -27,7 +27,7 @@ from perfkit.studies import campaign, compare
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="turns.py", allow_abbrev=False)
-    parser.add_argument("--lengths", default="20,50,100,250", help="of a turn, in ms (%(default)s)")
+    parser.add_argument("--lengths", default="10,20,50,100", help="of a turn, in ms (%(default)s)")
     parser.add_argument("--vus", default="20,100,500", help="at each server (%(default)s)")
     parser.add_argument("--arms", default="threads/mutex,threads/inputQ", help="a and b (%(default)s)")
     parser.add_argument("--budget-s", default=40, help="seconds of each comparison by turns (%(default)s)")
@@ -51,7 +51,7 @@ def main(arguments=None):
             if options.joint:
                 plans[f"{vus}-vus-joint"] = compare.STUDY.plan(**base, method="joint", budget_s=options.budget_s)
             plans[f"{vus}-vus-solo"] = compare.STUDY.plan(**base, method="solo", budget_s=options.solo_budget_s)
-        heads = ("", "CPU per call", "throughput", "A/A", "handicap", "a (µs)", "ready", "late p95", "k6", "blocks, s")
+        heads = ("", "CPU per call", "throughput", "A/A", "handicap", "a (µs)", "late p95", "k6", "blocks, s")
         print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
         for folder in campaign.measure(plans, options.out, k6.find()):
             print(line(folder), flush=True)
@@ -71,7 +71,7 @@ def idle(workers, turn_ms=20, seconds=4.0):
         pids = [server.pid for server in servers]
         now = time.monotonic()
         before = sum(map(process.cpu_ns, pids))
-        with turns.turns(pids, turn_ms, (now, now + seconds), "idle", place.k6) as running:
+        with turns.turns([[pid] for pid in pids], turn_ms, (now, now + seconds), "idle", place.k6) as running:
             time.sleep(seconds)
             report, _ = running.end()
             cost_us = (sum(map(process.cpu_ns, pids)) - before) / 1e3 / report.count
@@ -97,7 +97,6 @@ def line(folder):
         size(answer.controls["aa"].result) if answer.controls else "-",
         size(answer.controls["handicap"].result) if answer.controls else "-",
         f"{own['cpu_per_call_us'].mean():.1f}",
-        f"{answer.backlog_share * 100:.0f} %" if answer.backlog_share else "",
         late,
         f"{table.loc[table['role'].isin((A, B)), 'k6_busy'].mean():.2f}",
         f"{answer.blocks}, {answer.seconds:.0f}",

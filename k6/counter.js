@@ -7,6 +7,7 @@
 //   VUS                    virtual users an address; each holds one connection (10)
 //   RATE                   calls a second an address by constant-arrival-rate, from at most VUS users (unset: closed loop)
 //   WARMUP_S, DURATION_S   the measured window opens after the warm-up and is open this long (1, 5)
+//   OPENS_AT               when it opens instead, in ms since the epoch, so that several k6 have one window (unset)
 //   CONNECT_PER_ITERATION  1 connects and closes in every iteration, as the original study did (0)
 //   TIMEOUT_S              how long a call may take (10)
 //   PERCENTILES            which latency percentiles are wanted (50,90,95,99,99.9)
@@ -28,7 +29,8 @@ const setting = (name, otherwise) => (__ENV[name] === undefined || __ENV[name] =
 const ADDRESSES = setting('ADDRESS', '127.0.0.1:50055').split(',');
 const VUS = Number(setting('VUS', 10));
 const RATE = Number(setting('RATE', 0));
-const WARMUP_MS = Number(setting('WARMUP_S', 1)) * 1000;
+const OPENS_AT = Number(setting('OPENS_AT', 0));
+const WARMUP_MS = OPENS_AT ? Math.max(0, OPENS_AT - Date.now()) : Number(setting('WARMUP_S', 1)) * 1000;
 const DURATION_MS = Number(setting('DURATION_S', 5)) * 1000;
 const CONNECT_PER_ITERATION = setting('CONNECT_PER_ITERATION', '0') === '1';
 const TIMEOUT_S = Number(setting('TIMEOUT_S', 10));
@@ -96,7 +98,7 @@ export const options = {
 };
 
 export function setup() {
-  const from = Date.now() + WARMUP_MS;
+  const from = OPENS_AT || Date.now() + WARMUP_MS;
   console.log(`perfkit window ${from} ${from + DURATION_MS}`);
   return { from, until: from + DURATION_MS };
 }

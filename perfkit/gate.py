@@ -7,7 +7,7 @@ from typing import Any
 
 from perfkit.analysis.comparison import METRICS, Answer
 from perfkit.analysis.statistics import Ratio
-from perfkit.design.pilot import HANDICAPS_PCT
+from perfkit.design.paired import HANDICAPS_PCT
 from perfkit.design.plan import A, B
 from perfkit.show import words
 

@@ -9,15 +9,12 @@ from perfkit.analysis import contrast, controls, statistics, stopping, verdict
 from perfkit.analysis.controls import Control, by_block, role_logs
 from perfkit.analysis.statistics import Ratio
 from perfkit.analysis.stopping import Steadiness
-from perfkit.design.pilot import HANDICAPS_PCT
+from perfkit.design.paired import HANDICAPS_PCT
 from perfkit.design.plan import SOLO, TURNS, A, B, Plan
 from perfkit.record.validity import FLAGS, Flag
 
 CHANGED = 1.25
 """A machine on which `a` costs this many times as much in one half of the blocks as in the other has changed."""
-
-MOST_BACKLOG = 0.25
-"""Part of a turn's calls that may have been ready when it began, for throughput by turns to give a verdict."""
 
 METRICS = {
     "cpu_per_call": "cpu_per_call_us",
@@ -62,9 +59,7 @@ class Answer:
     verdict: str
     flagged: tuple[Flagged, ...]
     throughput: Ratio | None
-    """b's in a's, of trials by turns; None where they were none, or k6 or the backlog was what was measured"""
-    backlog_share: float | None
-    """by turns: the part of a turn's calls that were ready when it began, of the arm with the larger one"""
+    """b's in a's, of trials by turns; None where they were none, or k6 was what was measured"""
     contradicts: Ratio | None
     """CPU per call by solo trials, where that has surely the other sign"""
     steadiness: Steadiness | None
@@ -112,7 +107,6 @@ def answer(plan: Plan, paired: pd.DataFrame, solo: pd.DataFrame) -> Answer:
         verdict=concluded,
         flagged=tuple(_flagged(trials, also_solo)),
         throughput=_throughput(plan, paired),
-        backlog_share=_backlog_share(paired),
         contradicts=contradiction,
         steadiness=steady,
         solo_is_void=not solo.empty and plan.vus not in contrast.usable_levels(solo, "throughput_rps"),
@@ -151,10 +145,15 @@ def names(plan: Plan) -> tuple[str, str]:
 
 
 def seconds_to_go(answer: Answer) -> float:
-    """Return how long until the interval leaves 1 or fits into the margin, if estimate and spread stay as they are."""
+    """Return how long until the interval leaves 1 or fits into the margin, if estimate and spread stay as they are.
+
+    To go on is to have looked once more, for which the interval is widened.
+    """
     assert answer.cpu_per_call is not None  # noqa: S101 - NOT_KNOWN says that there is one
     low, high = answer.cpu_per_call.interval
-    reach, off = math.log(high / low) / 2, abs(math.log(answer.cpu_per_call.ratio))
+    looks, freedom = answer.plan.stop.looks, answer.cpu_per_call.blocks - 1
+    wider = stopping.standard_errors(freedom, looks + 1) / stopping.standard_errors(freedom, looks)
+    reach, off = wider * math.log(high / low) / 2, abs(math.log(answer.cpu_per_call.ratio))
     enough = max(off, math.log1p(answer.plan.margin_pct / 100) - off)
     blocks = max(1.0, answer.cpu_per_call.blocks * ((reach / enough) ** 2 - 1))
     return blocks * answer.seconds / answer.blocks
@@ -171,16 +170,8 @@ def _throughput(plan: Plan, paired: pd.DataFrame) -> Ratio | None:
     """Throughput by turns, where the server was what was measured in all trials that count."""
     if plan.paired != TURNS or plan.vus not in contrast.usable_levels(paired, "throughput_rps"):
         return None
-    if (_backlog_share(paired) or 0) > MOST_BACKLOG:
-        return None
     wide = by_block(paired, "throughput_rps")
     return controls.role_ratio(wide, B, plan.vus, "throughput_rps") if len(role_logs(wide, B)) > 1 else None
-
-
-def _backlog_share(paired: pd.DataFrame) -> float | None:
-    counted = paired[paired["valid"] & paired["role"].isin((A, B))]
-    shares = counted["backlog_share"].astype(float).groupby(counted["role"]).mean()
-    return None if shares.isna().all() else float(shares.max())
 
 
 def _solo(plan: Plan, solo: pd.DataFrame) -> dict[str, Ratio]:

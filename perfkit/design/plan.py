@@ -3,7 +3,7 @@
 import random
 import resource
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from perfkit.design.arms import Arm, parse_arm
@@ -21,9 +21,12 @@ K6_SHORTEST_S = 1.0
 OTHER_FILES = 200
 """Files that k6 or a server holds open beside one for each connection, generously."""
 
+TIMEOUT_S = 10.0
+"""How long a call may take."""
+
 SOLO, TURNS, JOINT = "solo", "turns", "joint"
-"""Methods of a trial: one server alone; or several on one core under one k6, one of them running at a time; or all of
-them at once."""
+"""Methods of a trial: one server alone; or several on one core, of which one runs at a time, with a k6 of its own; or
+all of them at once, under one k6."""
 
 A, AA, HANDICAP, SMALL_HANDICAP, B, YARDSTICK = "a", "aa", "handicap", "small handicap", "b", "yardstick"
 """Roles: an arm; the same again (A/A control); the same with a known burn, or with a smaller one; the other arm; and,
@@ -40,7 +43,7 @@ class Load:
     rate: int | None = None
     connect_per_iteration: bool = False
     turn_ms: int = 0
-    """of a trial by turns; 0 in a plan: as the pilot trial asks for"""
+    """of a trial by turns; 0: none are taken"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ class StopRule:
     """half the width wanted of the primary interval; 0: as narrow as the budget makes it"""
     checked: bool = True
     """whether it is looked at if blocks are independent and their spread stays; not so before 0.2"""
+    looks: int = 1
+    """how often the answer may have been looked at and more been asked for: one more than the run was extended"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,21 @@ class Plan:
         """Return the plan as JSON can hold it."""
         return {"schema": SCHEMA_VERSION, **asdict(self)}
 
+    def continuing(self, begun: "Plan") -> "Plan | None":
+        """Return the plan by which a run that was begun by `begun` goes on as this one; None where it can't.
+
+        It can where nothing differs; or where a comparison is extended: more budget, or a finer precision.
+        """
+        old, new = begun.stop, replace(self.stop, looks=begun.stop.looks)
+        if replace(begun, stop=self.stop) != self:
+            return None
+        if new == old:
+            return begun
+        coarser = new.precision_pct > old.precision_pct > 0 or (old.precision_pct == 0 < new.precision_pct)
+        if new.blocks or old.blocks or new.budget_s < old.budget_s or coarser:
+            return None
+        return replace(self, stop=replace(new, looks=old.looks + 1))
+
     def difference(self, other: "Plan") -> str:
         """Return the first thing in which `other` is another plan, as "name value there, value"; empty: the same."""
         mine, others = self._summary(), other._summary()
@@ -175,7 +195,7 @@ def solo_cells(arms: Sequence[Arm], load: Load) -> list[Cell]:
 def seats(a: Arm, b: Arm) -> tuple[Seat, ...]:
     """Return who takes part in a comparison's trial: `a`, its controls, and `b`.
 
-    The handicap burns nothing yet: how much it must burn is known when it is known what a call costs (`design.pilot`).
+    The handicap burns nothing yet: how much it must burn is known when it is known what a call costs (`design.paired`).
     """
     controls: tuple[Seat, ...]
     if a.is_foreign:

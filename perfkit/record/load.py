@@ -68,9 +68,9 @@ def load_finished(run: str | Path) -> list[TrialResult]:
     return finished(load_plan(run), read_results(Path(run), mend=False))
 
 
-def is_fulfilled(run: str | Path, is_finished: IsFinished) -> bool:
-    """Return whether the trials of a run's complete blocks fulfil its plan, which `is_finished` says of them."""
-    return is_finished(load_plan(run), load_finished(run))
+def is_fulfilled(run: str | Path, plan: Plan, is_finished: IsFinished) -> bool:
+    """Return whether the trials of a run's complete blocks fulfil a plan, which `is_finished` says of them."""
+    return is_finished(plan, load_finished(run))
 
 
 def finished(plan: Plan, results: list[TrialResult]) -> list[TrialResult]:

@@ -144,8 +144,9 @@ class TrialResult:
 
     @property
     def k6_busy(self) -> float:
-        """The part of its cores that k6 used."""
-        return self.k6.cores / self.k6_cores_available
+        """The part of its cores that k6 used; by turns, while it was not stopped."""
+        own_s = [one.own_s for one in self.served if one.own_s is not None]
+        return self.k6.cpu_s / (sum(own_s) or self.k6.window_s) / self.k6_cores_available
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON can hold it."""

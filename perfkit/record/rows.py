@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from perfkit.design.factors import ARM_FACTORS, LOAD_FACTORS
-from perfkit.design.plan import SOLO, Load
+from perfkit.design.plan import SOLO
 from perfkit.record.results import Distribution, Served, TrialResult
 from perfkit.record.validity import INVALIDATING, flags
 
@@ -43,7 +43,6 @@ COLUMNS = {
     "dropped_total": "iterations that no VU was free for (open model only); whole trial",
     "throughput_rps": "acknowledged calls per second of the window; by turns, of own_s",
     "own_s": "seconds of the window in which it was this server's turn; without turns all of it",
-    "backlog_share": "by turns: VUs over calls in a turn, the part that may have been ready when the turn began",
     **_durations("latency_", "", "latency of acknowledged calls (solo trials only, as all latency)"),
     "percentiles_ms": "latency distribution: percentile as text -> ms, those with enough calls",
     "iterations": "iterations that started in the window and ended",
@@ -56,7 +55,7 @@ COLUMNS = {
     "cpu_per_call_us": "CPU time of the server per acknowledged call, µs",
     "server_peak_rss_mb": "largest resident memory of the server, MB (10^6 bytes)",
     "k6_cores": "CPU seconds a second of k6",
-    "k6_busy": "the part of its cores that k6 used",
+    "k6_busy": "the part of its cores that k6 used; by turns, while it was not stopped",
     "k6_peak_rss_mb": "largest resident memory of k6, MB",
     "in_flight": "calls in flight by Little's law: throughput times mean latency",
     "final_count": "the server's count after the last call, warm-up included",
@@ -105,7 +104,6 @@ def _row(result: TrialResult, position: int, names: Sequence[str], *, complete: 
         "dropped_total": calls.dropped_total,
         "throughput_rps": throughput_rps,
         "own_s": load.duration_s if served.own_s is None else served.own_s,
-        "backlog_share": _backlog_share(throughput_rps, load),
         "iterations": calls.iteration.count,
         "data_sent_bytes": calls.data_sent_bytes,
         "data_received_bytes": calls.data_received_bytes,
@@ -123,11 +121,6 @@ def _row(result: TrialResult, position: int, names: Sequence[str], *, complete: 
         **_latency(served, throughput_rps, is_solo=trial.method == SOLO),
     }
     return {name: values[name] for name in COLUMNS}
-
-
-def _backlog_share(throughput_rps: float, load: Load) -> float | None:
-    calls_in_a_turn = throughput_rps * load.turn_ms / 1e3
-    return load.vus / calls_in_a_turn if calls_in_a_turn else None
 
 
 def _latency(served: Served, throughput_rps: float, *, is_solo: bool) -> dict[str, Any]:

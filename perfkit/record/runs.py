@@ -8,14 +8,14 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
 from perfkit.checkout import ROOT
-from perfkit.design.pilot import Pilot
+from perfkit.design.paired import Pilot
 from perfkit.design.plan import SOLO, Plan
 from perfkit.errors import StoreError
 from perfkit.record.environment import Environment
@@ -56,7 +56,7 @@ class OpenRun:
         return block, max(begun, default=-1) + 1
 
     def raw_summary(self, result: TrialResult) -> Path:
-        """Return where k6's summary of a trial is kept."""
+        """Return where k6's summaries of a trial are kept."""
         trial = result.trial
         # With its role: the arms of a comparison may be the same one twice.
         name = slug(f"{trial.seats[0].role}-{trial.name}" if trial.method == SOLO else trial.name)
@@ -69,11 +69,11 @@ class OpenRun:
         return Pilot(**json.loads(path.read_text())) if path.exists() else None
 
     def keep_pilot(self, pilot: Pilot) -> None:
-        """Keep what the pilot trial measured, so that a run that is continued has the same handicaps and turns."""
+        """Keep what the pilot trial measured, so that a run that is continued has the same handicaps."""
         _write(self.folder / "pilot.json", asdict(pilot))
 
-    def append(self, result: TrialResult, summary: dict[str, Any] | None = None) -> None:
-        """Put a finished trial on disk, at once and for good, and k6's summary of it next to it."""
+    def append(self, result: TrialResult, summaries: Sequence[dict[str, Any]] = ()) -> None:
+        """Put a finished trial on disk, at once and for good, and the summary of each of its k6 next to it."""
         path = self.folder / "trials.jsonl"
         line = json.dumps(result.to_dict()).encode() + b"\n"
         before = path.stat().st_size if path.exists() else 0
@@ -83,8 +83,8 @@ class OpenRun:
                 file.flush()
                 os.fsync(file.fileno())
             self._results.append(result)
-            if summary is not None:
-                _keep(summary, self.raw_summary(result))
+            if summaries:
+                _keep(summaries, self.raw_summary(result))
         except OSError as error:
             if self._results[-1:] != [result]:  # half a line must not be what the next one is appended to
                 with contextlib.suppress(OSError):
@@ -97,11 +97,12 @@ class OpenRun:
 
 @contextlib.contextmanager
 def open_run(plan: Plan, environment: Environment, is_finished: IsFinished, out: str | Path = "") -> Iterator[OpenRun]:
-    """Open the run folder for this plan: a new one, or an unfinished one of the same plan and machine to continue.
+    """Open the run folder for this plan: a new one, or one of the same plan and machine to continue or to extend.
 
-    `out` names the folder; "" finds one in data/runs or makes one there. A named folder of another plan, schema or
-    machine, of a finished run, or in use by another process is refused with a StoreError. `is_finished` says of the
-    trials of complete blocks whether the plan is fulfilled.
+    `out` names the folder; "" finds an unfinished one in data/runs or makes one there. A named folder of another plan,
+    schema or machine, of a finished run, or in use by another process is refused with a StoreError; one of a comparison
+    with less budget or a coarser precision is extended. `is_finished` says of the trials of complete blocks whether a
+    plan is fulfilled.
     """
     folder = Path(out) if out else _unfinished(plan, environment, is_finished) or _new_folder(plan)
     with contextlib.ExitStack() as stack:
@@ -118,11 +119,13 @@ def open_run(plan: Plan, environment: Environment, is_finished: IsFinished, out:
                 f"run folder {folder} is in use by another process; wait for it or name another"
             ) from error
         if (folder / "plan.json").exists():
-            refuse_unlike(folder, plan, environment)
-            if is_fulfilled(folder, is_finished):
+            begun, plan = load_plan(folder), refuse_unlike(folder, plan, environment)
+            if is_fulfilled(folder, plan, is_finished):
                 raise StoreError(
                     f"run folder {folder} is finished; draw it with run={folder}, or name another for a new run"
                 )
+            if plan != begun:
+                _write(folder / "plan.json", plan.to_dict())
         elif extra := {path.name for path in folder.iterdir() if path.suffix != ".ipynb"} - {"k6", "figures", ".lock"}:
             # An executed notebook may be there: papermill puts it where it was told before the run begins.
             raise StoreError(f"out={folder} holds {min(extra)!r} and no run; name an empty or a new folder")
@@ -132,21 +135,26 @@ def open_run(plan: Plan, environment: Environment, is_finished: IsFinished, out:
         yield OpenRun(folder, plan, lock)
 
 
-def refuse_unlike(folder: Path, plan: Plan, environment: Environment) -> None:
-    """Raise a StoreError where a run is of another plan, machine, software or code: what keeps them apart is named."""
+def refuse_unlike(folder: Path, plan: Plan, environment: Environment) -> Plan:
+    """Return the plan by which a run goes on as this one.
+
+    Raises a StoreError where it is of another plan, machine, software or code: what keeps them apart is named.
+    """
     other = load_plan(folder)
     if other.study != plan.study:
         raise StoreError(f"run folder {folder} holds a {other.study}, not a {plan.study}; name another folder")
-    if difference := plan.difference(other):
+    going_on = plan.continuing(other)
+    if going_on is None:
         raise StoreError(
-            f"run folder {folder} is of another plan: {difference} asked for; name another folder, or draw that one "
-            "with run="
+            f"run folder {folder} is of another plan: {plan.difference(other)} asked for; name another folder, or draw "
+            "that one with run="
         )
     if difference := load_environment(folder).difference(environment):
         raise StoreError(
             f"run folder {folder} is not of what would be measured now: {difference}; its halves would not compare, so "
             "name another folder, or draw that one with run="
         )
+    return going_on
 
 
 def slug(name: str) -> str:
@@ -158,8 +166,9 @@ def _unfinished(plan: Plan, environment: Environment, is_finished: IsFinished) -
     """The newest unfinished run of the same plan and machine in data/runs."""
     for folder in sorted(RUNS.glob(f"{plan.study}-*"), reverse=True):
         try:
-            like = load_plan(folder) == plan and not load_environment(folder).difference(environment)
-            if like and not is_fulfilled(folder, is_finished) and not _is_in_use(folder):
+            begun = load_plan(folder)
+            like = plan.continuing(begun) == begun and not load_environment(folder).difference(environment)
+            if like and not is_fulfilled(folder, begun, is_finished) and not _is_in_use(folder):
                 return folder
         except (StoreError, TypeError, KeyError):
             continue  # not this perfkit's to continue; a new folder is made
@@ -187,7 +196,7 @@ def _write(path: Path, data: dict[str, Any]) -> None:
     draft.replace(path)
 
 
-def _keep(summary: dict[str, Any], path: Path) -> None:
-    """Write k6's summary, compressed and with its keys in order: k6's own order is random."""
+def _keep(summaries: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write k6's summaries, compressed and with their keys in order: k6's own order is random."""
     with gzip.open(path, "wt") as file:
-        json.dump(summary, file, sort_keys=True)
+        json.dump(summaries, file, sort_keys=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from perfkit.design.plan import JOINT
+from perfkit.design.plan import JOINT, SOLO
 from perfkit.record.results import Served, TrialResult
 
 GENERATOR_LIMIT = 0.9
@@ -13,7 +13,7 @@ EQUAL_SHARES = 0.05
 """How much more CPU time one server of a joint trial may have got than another."""
 
 SATURATED = 0.9
-"""Cores that the servers of a joint trial use together, of the one they share, from which on they are saturated."""
+"""The part of the core they share, or each has for its turns, that servers use, from which on they are saturated."""
 
 PUNCTUAL = 0.05
 """How far, as a part of the window, its clock readings may lie apart from its length, or each from its end."""
@@ -64,6 +64,13 @@ def _turns_were_late(result: TrialResult) -> bool:
 def _shares_are_unequal(result: TrialResult) -> bool:
     used = [one.usage.cpu_s for one in result.served]
     return result.trial.method == JOINT and max(used) > (1 + EQUAL_SHARES) * min(used)
+
+
+def _left_their_core_idle(result: TrialResult) -> bool:
+    if result.trial.method == SOLO:
+        return False  # it is loaded as was asked for, and its latency tells
+    used_s = sum(one.usage.cpu_s for one in result.served)
+    return used_s < SATURATED * (sum(one.own_s or 0 for one in result.served) or result.served[0].usage.window_s)
 
 
 FLAGS = (
@@ -124,9 +131,7 @@ FLAGS = (
     Flag("unequal shares", _shares_are_unequal, "The servers' shares of their core were unequal"),
     Flag(
         "unsaturated",
-        lambda result: (
-            result.trial.method == JOINT and sum(one.usage.cores for one in result.served) < SATURATED
-        ),
+        _left_their_core_idle,
         "The servers left their core idle at times, so that CPU per call is no inverse of capacity,",
     ),
 )  # fmt: skip

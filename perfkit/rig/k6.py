@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from perfkit.checkout import ROOT
-from perfkit.design.plan import Load
+from perfkit.design.plan import TIMEOUT_S, Load
 from perfkit.errors import LoadError
 from perfkit.record.results import Calls, Distribution, enough_samples
 from perfkit.rig.process import Place, child
@@ -30,14 +30,12 @@ INSTALL = (
     "or name the program with k6=PATH"
 )
 
-TIMEOUT_S = 10.0
-"""How long a call may take."""
-
 START_S = 30.0
 """How long k6 may take to initialise its VUs; 1,000 take 0.3 s."""
 
-CONNECT_S, CONNECT_VU_S = 0.3, 0.004
-"""How long VUs may take to connect and be answered while all servers run at once: so much, and so much a VU."""
+OPENING_S, OPENING_VU_S = 0.2, 0.004
+"""What each of several k6 may take until its VUs are there, and have connected and been answered: so much, and so much
+a VU."""
 
 FAILED_STATUSES = ("connect", *map(str, range(1, 17)))
 """What counter.js counts failures by: no connection, or a gRPC status code."""
@@ -87,8 +85,10 @@ def find(program: str = "k6") -> K6:
 class RunningLoad:
     """k6 at work on one or several servers."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes], summary: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes], summary: Path, servers: int) -> None:
         self.pid = process.pid
+        self.numbers = range(servers)
+        """of its servers, by which `calls` asks for them"""
         self._process = process
         self._log = log
         self._summary = summary
@@ -105,7 +105,7 @@ class RunningLoad:
         raise LoadError(f"k6 did not start its load within {START_S:g} s; it said: {self._output()[-500:]!r}")
 
     def answered(self) -> int:
-        """Return how many VUs have had their first answer, of a load that takes turns."""
+        """Return how many VUs have had their first answer, of a load with an appointed window."""
         return self._output().count("perfkit answered\n")
 
     def check(self) -> None:
@@ -137,14 +137,16 @@ class RunningLoad:
         return self._log.read().decode(errors="replace")
 
 
-def connect_s(load: Load, servers: int) -> float:
-    """Return how long before the warm-up all servers run at once, until every VU is connected; 0 without turns."""
-    return CONNECT_S + CONNECT_VU_S * load.vus * servers if load.turn_ms else 0.0
+def opening(load: Load, several: int) -> int:
+    """Return when `several` k6, started now on the same cores, can open a window together, in ms since the epoch."""
+    return round((time.time() + several * (OPENING_S + OPENING_VU_S * load.vus) + load.warmup_s) * 1e3)
 
 
 @contextmanager
-def running(k6: K6, addresses: Sequence[str], load: Load, place: Place) -> Iterator[RunningLoad]:
-    """Load all `addresses` at once from one k6 process."""
+def running(
+    k6: K6, addresses: Sequence[str], load: Load, place: Place, opens_at_ms: int | None = None
+) -> Iterator[RunningLoad]:
+    """Load all `addresses` at once from one k6 process; one that shall open its window then says who is answered."""
     with tempfile.TemporaryDirectory(prefix="perfkit-") as folder, tempfile.TemporaryFile() as log:
         config, summary = Path(folder, "config.json"), Path(folder, "summary.json")
         config.write_text("{}")  # instead of the user's own, which could change the load
@@ -152,8 +154,9 @@ def running(k6: K6, addresses: Sequence[str], load: Load, place: Place) -> Itera
             "ADDRESS": ",".join(addresses),
             "VUS": load.vus,
             "RATE": load.rate or 0,
-            "WARMUP_S": load.warmup_s + connect_s(load, len(addresses)),
-            "ANNOUNCE": int(load.turn_ms > 0),
+            "WARMUP_S": load.warmup_s,
+            "OPENS_AT": opens_at_ms or "",
+            "ANNOUNCE": int(opens_at_ms is not None),
             "DURATION_S": load.duration_s,
             "CONNECT_PER_ITERATION": int(load.connect_per_iteration),
             "TIMEOUT_S": TIMEOUT_S,
@@ -166,7 +169,7 @@ def running(k6: K6, addresses: Sequence[str], load: Load, place: Place) -> Itera
         with child(
             [*argv, str(SCRIPT)], place, environment=_environment(place.cpus), stdout=log, stderr=subprocess.STDOUT
         ) as process:
-            yield RunningLoad(process, log, summary)
+            yield RunningLoad(process, log, summary, len(addresses))
 
 
 def calls(summary: dict[str, Any], server: int) -> Calls:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from perfkit.design.plan import SOLO, TURNS, Trial
+from perfkit.design.plan import SOLO, TIMEOUT_S, TURNS, Trial
 from perfkit.errors import LoadError, PerfkitError
 from perfkit.record.results import Served, TrialResult, Usage
 from perfkit.rig import foreign, k6, process, turns
 from perfkit.rig.host import siblings, usable_cpus
 
-AFTER_WINDOW_S = k6.TIMEOUT_S + 20
+AFTER_WINDOW_S = TIMEOUT_S + 20
 """How long k6 may take after the window: the last calls' time limit, and the summary of some million samples."""
 
 CHECK_S = 0.25
@@ -61,8 +61,12 @@ def place(*, pin: bool, own_sessions: bool = True) -> Placement:
     return Placement(cpus[:1], apart or rest, own_sessions)
 
 
-def measure(trial: Trial, attempt: int, program: k6.K6, placement: Placement) -> tuple[TrialResult, dict[str, Any]]:
-    """Run one trial, all its servers afresh; return its result and k6's whole summary.
+Measured = tuple[TrialResult, list[dict[str, Any]]]
+"""a result, and the whole summary of each k6"""
+
+
+def measure(trial: Trial, attempt: int, program: k6.K6, placement: Placement) -> Measured:
+    """Run one trial, all its servers afresh; by turns each with a k6 of its own, else with one for all.
 
     Whatever breaks the load or a server raises with the trial's name: it never becomes a number.
     """
@@ -75,7 +79,7 @@ def measure(trial: Trial, attempt: int, program: k6.K6, placement: Placement) ->
         ) from error
 
 
-def _measure(trial: Trial, attempt: int, program: k6.K6, placement: Placement) -> tuple[TrialResult, dict[str, Any]]:
+def _measure(trial: Trial, attempt: int, program: k6.K6, placement: Placement) -> Measured:
     started_at, started_s = datetime.now(UTC).isoformat(timespec="milliseconds"), time.monotonic()
     where = process.Place(
         placement.server, alike=placement.alike and trial.method != SOLO, own_session=placement.own_sessions
@@ -86,53 +90,57 @@ def _measure(trial: Trial, attempt: int, program: k6.K6, placement: Placement) -
             for seat in trial.seats
         ]
         addresses = [server.ready() for server in servers]  # all start at once
-        load = stack.enter_context(k6.running(program, addresses, trial.load, process.Place(placement.k6)))
+        by_turns = trial.method == TURNS
+        shares = [[address] for address in addresses] if by_turns else [addresses]
+        opens_at_ms = k6.opening(trial.load, len(shares)) if by_turns else None
+        loads = [
+            stack.enter_context(k6.running(program, share, trial.load, process.Place(placement.k6), opens_at_ms))
+            for share in shares
+        ]
         alike = [process.is_alike(server.pid) for server in servers] if where.alike else [None]
-        window = load.window()
-        pids = [load.pid, *(server.pid for server in servers)]
-        watched: list[Watched] = [load, *servers]
-        if trial.method == TURNS:
-            assert trial.load.turn_ms  # noqa: S101 - `design.pilot` has said how long turns are
-            missing = _wait_for_all(trial, window, watched, load)
-            watchdog = stack.enter_context(_turns(trial, attempt, window, pids[1:], placement))
+        window = [load.window() for load in loads][-1]
+        pids = [one.pid for one in (*loads, *servers)]
+        watched: list[Watched] = [*loads, *servers]
+        if by_turns:
+            missing = _wait_for_all(trial, window, watched, loads)
+            teams = [(server.pid, load.pid) for server, load in zip(servers, loads, strict=True)]
+            watchdog = stack.enter_context(_turns(trial, attempt, window, teams, placement))
             watched.append(watchdog)
         _sleep_until(window.from_ms, watched)
         opened_ns, opened_late_ms, used_ns = _read(pids, window.from_ms)
         _sleep_until(window.until_ms, watched)
         closed_ns, closed_late_ms, used_until_ns = _read(pids, window.until_ms)
-        took_turns, own_s = watchdog.end(missing) if trial.method == TURNS else (None, [None] * len(servers))
-        k6_peak = process.peak_rss_bytes(load.pid)
-        summary = load.finish(AFTER_WINDOW_S)
-        peaks = [k6_peak, *map(_peak_rss_bytes, servers)]
+        took_turns, own_s = watchdog.end(missing) if by_turns else (None, [None] * len(servers))
+        k6_peak = sum(process.peak_rss_bytes(load.pid) for load in loads)
+        summaries = [load.finish(AFTER_WINDOW_S) for load in loads]
+        calls = [k6.calls(summary, one) for load, summary in zip(loads, summaries, strict=True) for one in load.numbers]
+        peaks = list(map(_peak_rss_bytes, servers))
         counts = [server.stop() for server in servers]
     window_s = (closed_ns - opened_ns) / 1e9
-    cpus = [placement.k6, *(placement.server for _ in servers)]
-    k6_usage, *usages = (
-        Usage((until - since) / 1e9, window_s, pinned, peak)
-        for since, until, pinned, peak in zip(used_ns, used_until_ns, cpus, peaks, strict=True)
-    )
+    used_s = [(until - since) / 1e9 for since, until in zip(used_ns, used_until_ns, strict=True)]
+    k6_s, servers_s = sum(used_s[: len(loads)]), used_s[len(loads) :]
     result = TrialResult(
         trial=trial,
         attempt=attempt,
         started_at=started_at,
         took_s=time.monotonic() - started_s,
         served=tuple(
-            Served(k6.calls(summary, number), count, usage, own)
-            for number, (count, usage, own) in enumerate(zip(counts, usages, own_s, strict=True))
+            Served(counted, count, Usage(cpu_s, window_s, placement.server, peak), own)
+            for counted, count, cpu_s, peak, own in zip(calls, counts, servers_s, peaks, own_s, strict=True)
         ),
-        k6=k6_usage,
+        k6=Usage(k6_s, window_s, placement.k6, k6_peak),
         k6_cores_available=len(placement.k6) or len(usable_cpus()),
         turns=took_turns,
         late_ms=(opened_late_ms, closed_late_ms),
         alike=None if None in alike else all(alike),
     )
-    return result, summary
+    return result, summaries
 
 
-def _wait_for_all(trial: Trial, window: k6.Window, watched: Sequence[Watched], load: k6.RunningLoad) -> int:
+def _wait_for_all(trial: Trial, window: k6.Window, watched: Sequence[Watched], loads: Sequence[k6.RunningLoad]) -> int:
     """Wait until every VU of every server has had an answer; return how many had none when turns had to begin."""
     everybody, until_s = trial.load.vus * len(trial.seats), window.from_ms / 1e3 - LEAST_WARMUP_S
-    while (missing := everybody - load.answered()) > 0 and time.time() < until_s:
+    while (missing := everybody - sum(load.answered() for load in loads)) > 0 and time.time() < until_s:
         for one in watched:
             one.check()
         time.sleep(READY_S)
@@ -140,11 +148,11 @@ def _wait_for_all(trial: Trial, window: k6.Window, watched: Sequence[Watched], l
 
 
 def _turns(
-    trial: Trial, attempt: int, window: k6.Window, groups: Sequence[int], placement: Placement
+    trial: Trial, attempt: int, window: k6.Window, teams: Sequence[tuple[int, int]], placement: Placement
 ) -> AbstractContextManager[turns.RunningTurns]:
     ahead_s = time.monotonic() - time.time()
     by_monotonic = window.from_ms / 1e3 + ahead_s, window.until_ms / 1e3 + ahead_s
-    return turns.turns(groups, trial.load.turn_ms, by_monotonic, f"{trial.block}/{attempt}", placement.k6)
+    return turns.turns(teams, trial.load.turn_ms, by_monotonic, f"{trial.block}/{attempt}", placement.k6)
 
 
 def _read(pids: Sequence[int], due_ms: int) -> tuple[int, float, list[int]]:

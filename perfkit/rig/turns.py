@@ -1,4 +1,4 @@
-"""Trials by turns: servers run one at a time, as a watchdog (`programs/turns.py`) stops and continues them."""
+"""Trials by turns: a watchdog (`programs/turns.py`) stops and continues servers, each with its k6; one pair runs."""
 
 import json
 import select
@@ -58,15 +58,15 @@ class RunningTurns:
 
 @contextmanager
 def turns(
-    groups: Sequence[int], turn_ms: int, window: tuple[float, float], seed: str, cpus: Sequence[int]
+    teams: Sequence[Sequence[int]], turn_ms: int, window: tuple[float, float], seed: str, cpus: Sequence[int]
 ) -> Iterator[RunningTurns]:
-    """Let process groups take turns of `turn_ms` from now on, in rounds of newly drawn order.
+    """Let teams of process groups take turns of `turn_ms` from now on, in rounds of newly drawn order.
 
     `window` is in seconds by the monotonic clock. The watchdog runs on `cpus`: k6's, so that it takes nothing from the
     server whose turn it is. It is in no other way tied to this process than by a pipe: when that closes, it kills the
     groups.
     """
-    config = {"groups": list(groups), "turn_ms": turn_ms, "window": window, "seed": seed, "cpus": list(cpus)}
+    config = {"teams": list(map(list, teams)), "turn_ms": turn_ms, "window": window, "seed": seed, "cpus": list(cpus)}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(WATCHDOG)],

@@ -13,7 +13,7 @@ from perfkit.analysis.statistics import Ratio
 from perfkit.analysis.stopping import FEWEST_BLOCKS
 from perfkit.analysis.verdict import band
 from perfkit.design.arms import Arm
-from perfkit.design.pilot import HANDICAPS_PCT
+from perfkit.design.paired import HANDICAPS_PCT
 from perfkit.design.plan import AA, JOINT, A, B, Plan
 from perfkit.record.load import load
 from perfkit.record.validity import EQUAL_SHARES, GENERATOR_LIMIT

@@ -9,8 +9,8 @@ from perfkit.analysis import verdict as margin
 from perfkit.analysis.comparison import Answer
 from perfkit.analysis.statistics import Ratio, quotient
 from perfkit.design.arms import Arm
+from perfkit.design.paired import HANDICAPS_PCT
 from perfkit.design.parameters import PARAMETERS
-from perfkit.design.pilot import HANDICAPS_PCT
 from perfkit.show import words
 from perfkit.show.report import ABSENT, Markdown
 from perfkit.studies import compare

@@ -1,5 +1,6 @@
 """What runs say in sentences: ratios, verdicts, controls, and what limits them. Plain text, without mark-up."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
@@ -10,7 +11,7 @@ from perfkit.analysis.controls import AA_BAND_PCT, BURN_COST_US, MOST_COST, SOLO
 from perfkit.analysis.statistics import Ratio
 from perfkit.analysis.stopping import CORRELATED, FIRST_STAGE, SPREAD_CHANGED, TOO_CORRELATED
 from perfkit.design.factors import FACTORS
-from perfkit.design.plan import JOINT, SOLO, TURNS
+from perfkit.design.plan import HANDICAP, JOINT, SOLO, TURNS
 from perfkit.record.validity import Flag
 
 METRIC_WORDS = {
@@ -24,8 +25,8 @@ SAME_MEASUREMENT = "Capacity, its inverse, and throughput at {} are the same mea
 LOADS = {
     JOINT: "CPU per call holds for this load: servers that share a core, each with a backlog. "
     + SAME_MEASUREMENT.format("equal shares"),
-    TURNS: "CPU per call holds for servers that have the core to themselves, a turn at a time, and begin each with "
-    "what was ready. " + SAME_MEASUREMENT.format("saturation"),
+    TURNS: "CPU per call holds for servers that have the core to themselves, as when they run alone. "
+    + SAME_MEASUREMENT.format("saturation"),
     SOLO: "CPU per call is of one server after the other on a machine that drifts. "
     + SAME_MEASUREMENT.format("saturation"),
 }
@@ -113,9 +114,11 @@ def sentence(answer: Answer) -> str:
     a, b = comparison.names(plan)
     size, margin = _size(answer), f"{plan.margin_pct:g} % in CPU per call"
     if answer.verdict == comparison.NOT_KNOWN:
+        to_go_s = comparison.seconds_to_go(answer)
         return (
             f"Not known yet whether {b} and {a} differ by more than {margin}: {size}. "
-            f"About {comparison.seconds_to_go(answer):.0f} s more should tell."
+            f"About {to_go_s:.0f} s more should tell: the same again with out=(this run's folder) and "
+            f"budget_s={math.ceil((plan.stop.budget_s + to_go_s) / 10) * 10}."
         )
     if answer.verdict == comparison.NO_RELEVANT:
         low, high = result.interval
@@ -158,9 +161,10 @@ def control_sentence(control: Control) -> str:
             f"the same arm again costs {percent(result)}; wanted: an interval that comes within ±{AA_BAND_PCT:g} % of "
             f"none. A bias of up to {AA_BAND_PCT + result.half_width_pct:.1f} % could pass"
         )
+    detected = "detected" if result.arm == HANDICAP else "detected if this spread allows it"
     text = (
         f"{control.burn_us:g} µs burned in each call cost {percent(result)}, {control.cost_us:.1f} µs; "
-        f"wanted: detected, not less than was burned, not more than {MOST_COST:g} times that and {BURN_COST_US:g} µs"
+        f"wanted: {detected}, not less than was burned, not more than {MOST_COST:g} times that and {BURN_COST_US:g} µs"
     )
     if control.solo is None or control.apart is None:
         return text
@@ -180,6 +184,11 @@ def caveats(answer: Answer) -> list[str]:
             f"The machine changed in mid-run: a's CPU per call was {answer.change:.2f} times as much in the second "
             "half. Ratios are taken within trials, so they stay; they may hold for neither state alone."
         )
+    if (looks := answer.plan.stop.looks) > 1:
+        listed.append(
+            f"The run was extended, and its answer may have been looked at before: the interval is that of "
+            f"{100 - 5 / looks:g} %, corrected for {looks} looks."
+        )
     if answer.steadiness and answer.steadiness.spread > SPREAD_CHANGED:
         listed.append(
             f"Blocks after the first {FIRST_STAGE} lie {answer.steadiness.spread:.1f} times as far apart as those; the "
@@ -189,12 +198,6 @@ def caveats(answer: Answer) -> list[str]:
         listed.append(
             f"Neighbouring blocks are alike (correlation {answer.steadiness.correlation:.2f}); the interval is widened "
             "for it."
-        )
-    if answer.backlog_share is not None and answer.backlog_share > comparison.MOST_BACKLOG:
-        listed.append(
-            f"{answer.backlog_share * 100:.0f} % of the calls of a turn were ready when it began, so throughput by "
-            "turns gives no verdict, and a call may cost otherwise than it does alone; compare by solo trials, or by "
-            "longer turns."
         )
     return [*listed, LOADS[answer.plan.paired]]
 

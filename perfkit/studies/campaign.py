@@ -12,8 +12,8 @@ from typing import Any
 from tqdm import tqdm
 
 from perfkit.analysis import stopping
+from perfkit.design.paired import Pilot, piloted
 from perfkit.design.parameters import PARAMETERS, Parameter
-from perfkit.design.pilot import Pilot, piloted
 from perfkit.design.plan import HANDICAP, SOLO, A, Load, Plan, Seat, Trial
 from perfkit.errors import LoadError, StoreError
 from perfkit.record import runs
@@ -29,7 +29,7 @@ ONE = ""
 """Where the run of a study of one plan goes: it has the folder for itself."""
 
 PILOT_S = (0.5, 0.8)
-"""Seconds of warm-up and window of the trial that says how much a handicap burns and how long turns are."""
+"""Seconds of warm-up and window of the trial that says how much a handicap burns."""
 
 _log = logging.getLogger(__name__)
 
@@ -142,8 +142,8 @@ def _unfinished(plans: Plans, folder: Path, generator: k6.K6) -> set[str]:
     todo = set()
     for name, plan in plans.items():
         if (folder / name / "plan.json").exists():
-            runs.refuse_unlike(folder / name, plan, host.collect(generator.version, plan.arms))
-            if is_fulfilled(folder / name, stopping.is_over):
+            going_on = runs.refuse_unlike(folder / name, plan, host.collect(generator.version, plan.arms))
+            if is_fulfilled(folder / name, going_on, stopping.is_over):
                 continue
         todo.add(name)
     return todo
@@ -167,8 +167,8 @@ def _measure(opened: runs.OpenRun, generator: k6.K6, prefix: str = "") -> None:
             for planned in plan.block(block):
                 one = piloted(planned, pilot) if pilot else planned
                 progress.set_description(f"{prefix}{_position(plan, block)}, {one.load.vus} VUs, {one.name}")
-                result, summary = trial.measure(one, attempt, generator, placement)
-                opened.append(result, summary)
+                result, summaries = trial.measure(one, attempt, generator, placement)
+                opened.append(result, summaries)
                 progress.update(_step(plan, result))
 
 
@@ -185,7 +185,7 @@ def _pilot(opened: runs.OpenRun, generator: k6.K6, placement: trial.Placement) -
     cost_us = result.served[0].cpu_per_call_us(load)
     if cost_us is None or not is_valid(result):
         raise LoadError(f"the pilot trial of {arm.name} does not count: {', '.join(flags(result))}")
-    pilot = Pilot(cost_us, result.served[0].throughput_rps(load))
+    pilot = Pilot(cost_us)
     opened.keep_pilot(pilot)
     return pilot
 

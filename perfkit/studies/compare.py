@@ -1,7 +1,5 @@
 """The comparison: two arms and their controls in each block, at one load, until the answer is known."""
 
-import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,20 +7,13 @@ import pandas as pd
 from perfkit.analysis import comparison
 from perfkit.analysis.comparison import Answer
 from perfkit.design.arms import parse_arm
+from perfkit.design.paired import refuse_unturnable, turn_for
 from perfkit.design.parameters import explained
-from perfkit.design.pilot import MOST_WORKERS
-from perfkit.design.plan import AA, SOLO, TURNS, Cell, Load, Plan, Seat, StopRule, refuse_impossible, seats
+from perfkit.design.plan import AA, SOLO, TURNS, Cell, Load, Plan, StopRule, refuse_impossible, seats
 from perfkit.errors import PlanError
 from perfkit.record.load import load, load_plan
-from perfkit.rig.k6 import TIMEOUT_S
 from perfkit.studies import campaign
 from perfkit.studies.campaign import ONE, Plans, Study
-
-CONTAINER_CLIENTS = ("docker", "podman", "nerdctl", "kubectl")
-"""Programs that only ask another one to run the server: a signal stops the client, not the server."""
-
-LONGEST_PAUSE = 0.2
-"""The part of a call's time limit that a server may stand still between two of its turns."""
 
 
 def compare(
@@ -81,36 +72,15 @@ def _plans(
         cells = [Cell(SOLO, (seat,), alone) for seat in all_seats]
     else:
         # The servers of such a trial are in a closed loop, so that they are saturated.
+        if method == TURNS:
+            turn_ms = turn_ms or turn_for(all_seats)
+            refuse_unturnable(all_seats, turn_ms)
         together = Load(vus, warmup_s, duration_s, turn_ms=turn_ms)
         cells = [Cell(method, all_seats, together)]
         if solo:
             cells += [Cell(SOLO, (seat,), alone) for seat in all_seats if seat.role != AA]
-        if method == TURNS:
-            _refuse_unturnable(all_seats, turn_ms)
     stop = StopRule(budget_s=budget_s, precision_pct=precision_pct)
     return {ONE: refuse_impossible(Plan(STUDY.name, tuple(cells), stop, margin_pct, share_session, pin, seed))}
-
-
-def _refuse_unturnable(all_seats: Sequence[Seat], turn_ms: int) -> None:
-    """Raise a PlanError where servers can't be stopped and continued without changing what is measured."""
-    advice = "compare by solo trials (method=solo)"
-    for arm in (seat.arm for seat in all_seats):
-        if arm.hold_us:
-            raise PlanError(f"arm {arm.name} waits, and time runs on while a server is stopped for its turn; {advice}")
-        if arm.workers > MOST_WORKERS:
-            raise PlanError(
-                f"arm {arm.name}: each turn wakes all workers, and more than {MOST_WORKERS} would cost too much of it; "
-                f"{advice}"
-            )
-        if arm.is_foreign and Path(shlex.split(arm.command)[0]).name in CONTAINER_CLIENTS:
-            raise PlanError(f"arm {arm.name} starts a container, whose server is not stopped with its client; {advice}")
-    # A round in which it was the first, then one in which it is the last.
-    pause_s = 2 * (len(all_seats) - 1) * turn_ms / 1e3
-    if pause_s > LONGEST_PAUSE * TIMEOUT_S:
-        raise PlanError(
-            f"turn_ms={turn_ms}: a server could stand still for {pause_s:g} s, too near to a call's time limit of "
-            f"{TIMEOUT_S:g} s; take shorter turns, or {advice}"
-        )
 
 
 STUDY = Study(

@@ -27,7 +27,7 @@ def joint(ratio=1.05, blocks=12, sd=0.005, aa=1.0, handicap=1.12, base_us=100.0,
             rows.append(
                 {"block": block, "attempt": 0, "method": "joint", "role": role, "vus": 20,
                  "cpu_per_call_us": cost, "burn_us": 10 * (role == "handicap"), "took_s": 4.0, "valid": True,
-                 "complete": True, "flags": flags, "started_at": f"{block}", "backlog_share": None}
+                 "complete": True, "flags": flags, "started_at": f"{block}"}
             )  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -181,20 +181,16 @@ def test_two_methods_that_decide_opposite_signs_are_not_trusted_and_both_numbers
     assert undecided.contradicts is None
 
 
-def by_turns(backlog_share=0.1, flags="", **options):
-    table = joint(flags=flags, **options).assign(method="turns", backlog_share=backlog_share)
+def by_turns(flags="", **options):
+    table = joint(flags=flags, **options).assign(method="turns")
     return table.assign(throughput_rps=1e6 / table["cpu_per_call_us"])
 
 
-def test_by_turns_throughput_speaks_unless_k6_or_the_backlog_was_what_was_measured():
+def test_by_turns_throughput_speaks_unless_k6_was_what_was_measured():
     plan = plan_compare()
     spoken = comparison.answer(plan, by_turns(ratio=1.25, sd=0.001), NO_SOLO)
     assert spoken.throughput.ratio == pytest.approx(0.8, rel=0.01)
     assert comparison.answer(plan, by_turns(flags="generator limited"), NO_SOLO).throughput is None
-    ready = comparison.answer(plan, by_turns(backlog_share=0.5), NO_SOLO)
-    assert ready.throughput is None
-    assert any("50 % of the calls of a turn were ready when it began" in one for one in words.caveats(ready))
-    assert not any("were ready when it began" in one for one in words.caveats(spoken))
     assert comparison.answer(PLAN, joint(), NO_SOLO).throughput is None
 
 

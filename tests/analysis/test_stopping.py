@@ -132,3 +132,31 @@ def test_a_sweep_ends_after_its_blocks(result):
     plan = plan_sweep(vus="5", repeats=3)
     done = [result(trial) for block in range(3) for trial in plan.block(block)]
     assert [stopping.is_over(plan, done[: 2 * blocks]) for blocks in range(4)] == [False, False, False, True]
+
+
+def test_an_extended_comparison_errs_hardly_more_often_than_one_that_was_not():
+    """Somebody stops when the answer excludes 1, and else goes on, three times: the worst use of an extension."""
+    random, wrong, uncorrected = np.random.default_rng(6), 0, 0
+    studies = 1000
+    for _ in range(studies):
+        logs = random.normal(0, 0.015, 88)
+        decided = {"corrected": False, "not": False}
+        for look, blocks in enumerate((22, 44, 66, 88), start=1):
+            for name, looks in (("corrected", look), ("not", 1)):
+                plan = plan_compare(budget_s=1e9, precision_pct=0)
+                plan = replace(plan, stop=replace(plan.stop, looks=looks, checked=False))
+                found = stopping.primary(plan, logs[:blocks].tolist())
+                decided[name] |= not found.low <= 1 <= found.high
+        wrong += decided["corrected"]
+        uncorrected += decided["not"]
+    assert wrong / studies <= 0.095  # at most 0.05 + 0.05/2 + 0.05/3 + 0.05/4, and less since looks share blocks
+    assert uncorrected / studies > 1.25 * wrong / studies
+
+
+def test_an_extension_widens_the_interval_and_its_p_value_agrees():
+    plan = plan_compare(budget_s=1e9, precision_pct=0)
+    logs = np.random.default_rng(7).normal(0.01, 0.015, 24).tolist()
+    once, twice = (stopping.primary(replace(plan, stop=replace(plan.stop, looks=looks)), logs) for looks in (1, 2))
+    assert twice.half_width_pct > 1.1 * once.half_width_pct
+    assert twice.p_value == pytest.approx(2 * once.p_value)
+    assert twice.ratio == once.ratio

@@ -1,5 +1,6 @@
 import json
 import resource
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -7,8 +8,8 @@ from hypothesis import strategies as st
 
 from perfkit.design import stored
 from perfkit.design.arms import PATTERNS, Arm
+from perfkit.design.paired import Pilot, piloted
 from perfkit.design.parameters import STUDY_LEVELS
-from perfkit.design.pilot import Pilot, piloted
 from perfkit.design.plan import JOINT, SOLO, TURNS
 from perfkit.errors import PlanError
 from tests.conftest import plan_compare, plan_sweep
@@ -145,7 +146,7 @@ def test_a_comparison_has_a_trial_by_turns_a_block_with_its_controls():
     assert arms["handicap"] == Arm("threads", "mutex", 10)  # until it is known what a call costs
     assert arms["b"] == Arm("threads", "inputQ", 10)
     assert trial.method == TURNS
-    assert trial.load.turn_ms == 0  # until it is known how many calls a turn has
+    assert trial.load.turn_ms == 10
     assert trial.load.rate is None
 
 
@@ -177,9 +178,7 @@ def test_a_foreign_a_is_measured_beside_perfkits_own_handicap():
 def test_a_handicap_is_scaled_to_the_cost_of_a_call_and_takes_two_sizes_in_turn(cost_us, burns_us):
     plan = plan_compare(a="mutex?burn_us=5", method="solo")
     for block, (role, burn_us) in enumerate(zip(("handicap", "small handicap"), burns_us, strict=True)):
-        arms = {
-            seat.role: seat.arm for trial in plan.block(block) for seat in piloted(trial, Pilot(cost_us, 1e4)).seats
-        }
+        arms = {seat.role: seat.arm for trial in plan.block(block) for seat in piloted(trial, Pilot(cost_us)).seats}
         assert arms[role].burn_us == 5 + burn_us
         assert {"a", "aa", "b", role} == set(arms)
         assert arms["a"].burn_us == 5
@@ -235,22 +234,30 @@ def test_what_can_not_take_turns_can_be_compared_by_solo_trials(arms):
     assert plan.paired == SOLO
 
 
+@pytest.mark.parametrize(("parameters", "turn_ms"), [({}, 10), ({"workers": 100}, 75), ({"turn_ms": 40}, 40)])
+def test_a_turn_is_so_long_that_waking_its_workers_is_cheap_unless_its_length_is_given(parameters, turn_ms):
+    (trial,) = plan_compare(**parameters).block(0)
+    assert trial.load.turn_ms == turn_ms
+
+
+def test_a_comparison_goes_on_with_more_budget_or_a_finer_precision_and_counts_the_looks():
+    begun = plan_compare(budget_s=60, precision_pct=1)
+    assert plan_compare(budget_s=60, precision_pct=1).continuing(begun) == begun
+    longer = plan_compare(budget_s=90, precision_pct=1)
+    extended = longer.continuing(begun)
+    assert extended == replace(longer, stop=replace(longer.stop, looks=2))
+    assert longer.continuing(extended) == extended, "the same asked for again"
+    assert plan_compare(budget_s=90, precision_pct=0.5).continuing(extended).stop.looks == 3
+    assert plan_compare(budget_s=90, precision_pct=0).continuing(begun).stop.looks == 2
+
+
 @pytest.mark.parametrize(
-    ("vus", "rps", "workers", "turn_ms"),
-    [
-        (1, 5000, 10, 20),
-        (20, 10_000, 10, 20),
-        (20, 4000, 10, 50),
-        (100, 10_000, 10, 100),
-        (500, 5000, 10, 250),
-        (20, 10_000, 100, 150),
-    ],
+    "other", [{"budget_s": 30}, {"precision_pct": 2}, {"vus": 30}, {"budget_s": 90, "margin_pct": 5}]
 )
-def test_a_turn_is_so_long_that_few_calls_are_ready_and_waking_is_cheap_unless_its_length_is_given(
-    vus, rps, workers, turn_ms
-):
-    pilot = Pilot(100, rps)
-    (trial,) = plan_compare(vus=vus, workers=workers).block(0)
-    assert piloted(trial, pilot).load.turn_ms == turn_ms
-    (trial,) = plan_compare(vus=vus, turn_ms=40, workers=workers).block(0)
-    assert piloted(trial, pilot).load.turn_ms == 40
+def test_less_or_something_else_is_no_extension(other):
+    begun = plan_compare(budget_s=60, precision_pct=1)
+    assert plan_compare(**{"budget_s": 60, "precision_pct": 1, **other}).continuing(begun) is None
+
+
+def test_a_sweep_is_not_extended():
+    assert plan_sweep(repeats=6).continuing(plan_sweep(repeats=5)) is None

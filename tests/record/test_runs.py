@@ -84,6 +84,23 @@ def test_a_torn_last_line_is_dropped_with_a_warning(tmp_path, small_plan, here, 
     assert len(load(folder)) == 6
 
 
+def test_a_finished_comparison_goes_on_with_more_budget_and_counts_the_look(tmp_path, here, result):
+    folder, plan = tmp_path / "run", plan_compare(budget_s=1, precision_pct=0)
+    with open_run(plan, here, folder) as opened:
+        while not is_over(plan, opened.finished):
+            finish(opened, result)
+    with pytest.raises(StoreError, match="is finished; draw it"), open_run(plan, here, folder):
+        pass
+    longer = plan_compare(budget_s=1e6, precision_pct=0)
+    for _ in range(2):  # the second time it is the extended one that is continued
+        with open_run(longer, here, folder) as opened:
+            assert len(opened.finished) == 6, "nothing measured is lost"
+            assert opened.plan.stop.looks == 2
+        assert load_plan(folder) == replace(longer, stop=replace(longer.stop, looks=2))
+    with pytest.raises(StoreError, match="another plan: budget_s 1000000.0 there, 1.0 asked for"):
+        open_run(plan, here, folder).__enter__()
+
+
 def test_without_a_name_the_unfinished_run_is_found_again_and_a_finished_one_left_alone(
     tmp_path, monkeypatch, small_plan, here, result
 ):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from perfkit.design.arms import parse_arm
-from perfkit.design.pilot import Pilot, piloted
+from perfkit.design.paired import Pilot, piloted
 from perfkit.design.plan import Load
 from perfkit.record.rows import rows
 from perfkit.record.validity import flags
@@ -17,7 +17,7 @@ from tests.conftest import plan_compare, solo
 
 pytestmark = pytest.mark.load
 
-PILOT = Pilot(cpu_per_call_us=3000, throughput_rps=10_000)  # a handicap that no noise hides
+PILOT = Pilot(cpu_per_call_us=3000)  # a handicap that no noise hides
 
 MUTEX = parse_arm("mutex", 10)
 

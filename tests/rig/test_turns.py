@@ -3,11 +3,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from perfkit.design.pilot import Pilot, piloted
+from perfkit.design.paired import Pilot, piloted
 from perfkit.errors import LoadError
 from perfkit.record.rows import rows
 from perfkit.record.validity import flags
@@ -30,6 +31,10 @@ def states(pids):
     return ["".join(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]) for pid in pids]
 
 
+def alone(pids):
+    return [[pid] for pid in pids]
+
+
 def window(seconds):
     now = time.monotonic()
     return now, now + seconds
@@ -44,7 +49,7 @@ def pair():
 
 
 def test_one_runs_at_a_time_and_both_have_as_much(pair):
-    with turns.turns(pair, 20, window(0.8), "seed", ()) as running:
+    with turns.turns(alone(pair), 20, window(0.8), "seed", ()) as running:
         time.sleep(0.1)
         seen = []
         for _ in range(200):
@@ -60,8 +65,22 @@ def test_one_runs_at_a_time_and_both_have_as_much(pair):
     assert 0 <= report.late_ms["p50"] <= report.late_ms["p95"] <= report.late_ms["max"]
 
 
+def test_a_team_runs_and_stops_together():
+    with ExitStack() as stack:
+        pids = [stack.enter_context(counting()).pid for _ in range(4)]
+        with turns.turns([pids[:2], pids[2:]], 20, window(5), "seed", ()):
+            time.sleep(0.2)
+            seen = []
+            for _ in range(100):
+                stopped = [state in "TZ" for state in states(pids)]
+                seen.append((stopped[0], stopped[2]) if stopped[0] == stopped[1] and stopped[2] == stopped[3] else None)
+                time.sleep(0.003)
+    assert {(True, False), (False, True)} <= set(seen)
+    assert sum(one in ((True, False), (False, True)) for one in seen) > 0.7 * len(seen)
+
+
 def test_at_the_end_all_go_on(pair):
-    with turns.turns(pair, 20, window(0.2), "seed", ()) as running:
+    with turns.turns(alone(pair), 20, window(0.2), "seed", ()) as running:
         time.sleep(0.2)
         running.end()
         time.sleep(0.05)
@@ -76,7 +95,7 @@ def test_a_closed_pipe_kills_what_is_stopped_and_what_it_had_started():
         counting() as other,
     ):
         grandchild = int(child.stdout.readline())
-        with turns.turns([child.pid, other.pid], 20, window(5), "seed", ()):
+        with turns.turns([[child.pid], [other.pid]], 20, window(5), "seed", ()):
             time.sleep(0.1)
         child.wait(3)
         other.wait(3)
@@ -84,7 +103,7 @@ def test_a_closed_pipe_kills_what_is_stopped_and_what_it_had_started():
 
 
 def test_a_server_that_somebody_else_continues_is_noticed(pair):
-    with turns.turns(pair, 30, window(0.6), "seed", ()) as running:
+    with turns.turns(alone(pair), 30, window(0.6), "seed", ()) as running:
         until = time.monotonic() + 0.5
         while time.monotonic() < until:
             for pid in pair:
@@ -95,14 +114,14 @@ def test_a_server_that_somebody_else_continues_is_noticed(pair):
 
 
 def test_a_watchdog_that_is_gone_is_named(pair):
-    with turns.turns(pair, 20, window(5), "seed", ()) as running:
+    with turns.turns(alone(pair), 20, window(5), "seed", ()) as running:
         os.kill(running.pid, signal.SIGKILL)
         time.sleep(0.1)
         with pytest.raises(LoadError, match="the watchdog of the turns ended"):
             running.check()
 
 
-PILOT = Pilot(cpu_per_call_us=3000, throughput_rps=10_000)  # a handicap that no noise hides
+PILOT = Pilot(cpu_per_call_us=3000)  # a handicap that no noise hides
 
 
 def by_turns(**values):
@@ -114,11 +133,10 @@ def by_turns(**values):
 def test_a_trial_by_turns_counts_every_call_and_gives_each_server_its_own_time():
     result = by_turns()
     assert [one.final_count for one in result.served] == [one.calls.acknowledged_total for one in result.served]
-    assert sum(one.own_s for one in result.served) == pytest.approx(1, rel=0.1)
+    assert 0.7 < sum(one.own_s for one in result.served) <= 1, "the rest is for stopping"
     assert set(flags(result)) <= {"generator limited", "unsaturated", "late turns"}
     for row in rows(result, complete=True):
         assert row["throughput_rps"] == pytest.approx(row["acknowledged"] / row["own_s"])
-        assert row["backlog_share"] == pytest.approx(5 / (row["throughput_rps"] * 0.02))
         assert row["p50_ms"] is None
     cost = {row["role"]: row["cpu_per_call_us"] for row in rows(result, complete=True)}
     assert cost["handicap"] > cost["a"]

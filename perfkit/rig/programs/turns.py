@@ -1,12 +1,13 @@
-"""Let process groups take turns on a core: one runs, the others are stopped. The watchdog of a trial by turns.
+"""Let teams of process groups take turns on their cores: one runs, the others are stopped.
 
     python -I -S turns.py < lines
 
-A line of JSON begins it: {"groups": [pid…], "turn_ms", "seed", "window": [from, until] by the monotonic clock, "cpus"}.
-The line "end" lets all groups go on and ends it; its last line is then what the turns were (`record.results.Turns`),
-and each group's own seconds.
+A line of JSON begins it: {"teams": [[pid…]…], "turn_ms", "seed", "window": [from, until] by the monotonic clock,
+"cpus"}. The line "end" lets all go on and ends it; its last line is then what the turns were (`record.results.Turns`),
+and each team's own seconds.
 A closed pipe means that whoever asked for it is dead: it kills the groups, stopped ones too, and ends.
 
+This is the watchdog of a trial by turns, whose teams are a server and its load generator each.
 A program of its own, because the parent-death signal does not reach what a server has started, and a stopped group gets
 no signal when its session is orphaned. Imports nothing of perfkit.
 """
@@ -21,10 +22,13 @@ import sys
 import time
 from pathlib import Path
 
-STOP_S = 0.05
-"""How long a group may take to stop, before somebody else must be continuing it; it takes under a millisecond."""
+STOP_S = 0.25
+"""How long a team may take to stop, before somebody else must be continuing it; it takes about one ms."""
 
-POLL_S = 0.00005
+POLL_S = 0.0001
+
+Team = tuple[int, ...]
+"""pids of process groups' first processes: the groups that run and stop together"""
 
 
 def main() -> None:
@@ -32,15 +36,17 @@ def main() -> None:
     config = json.loads(sys.stdin.readline() or "null")
     if config is None:
         return
-    groups: list[int] = config["groups"]
+    teams: list[Team] = [tuple(team) for team in config["teams"]]
     if config["cpus"]:
         os.sched_setaffinity(0, config["cpus"])
-    turns = Turns(groups, config["turn_ms"] / 1e3, config["window"], random.Random(config["seed"]))  # noqa: S311
+    with contextlib.suppress(PermissionError):  # it waits for k6 on the same core otherwise, mostly under 3 ms
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    turns = Turns(teams, config["turn_ms"] / 1e3, config["window"], random.Random(config["seed"]))  # noqa: S311
     try:
         asked_to_end = turns.take()
     except ProcessLookupError:
         asked_to_end = wait_for_end()  # a server is gone: that is the other side's to say
-    for group in groups:
+    for group in [group for team in teams for group in team]:
         send(group, signal.SIGCONT if asked_to_end else signal.SIGKILL)
     if asked_to_end:
         print(json.dumps(turns.report()), flush=True)
@@ -49,48 +55,49 @@ def main() -> None:
 class Turns:
     """What was done and how punctually, by the monotonic clock."""
 
-    def __init__(self, groups: list[int], turn_s: float, window: tuple[float, float], order: random.Random) -> None:
-        self._groups, self._turn_s, self._window, self._order = groups, turn_s, window, order
-        self._own_s = dict.fromkeys(groups, 0.0)
+    def __init__(self, teams: list[Team], turn_s: float, window: tuple[float, float], order: random.Random) -> None:
+        self._teams, self._turn_s, self._window, self._order = teams, turn_s, window, order
+        self._own_s = dict.fromkeys(teams, 0.0)
         self._late_s: list[float] = []
         self._switch_s: list[float] = []
         self._woken = 0
 
     def take(self) -> bool:
         """Take turns; return whether it was asked to end, rather than left alone."""
-        for group in self._groups:
-            stop(group)
+        for team in self._teams:
+            stop(team)
         last = None
         while True:
             # A server that had two turns running would have had one of twice the length.
-            order = self._order.sample(self._groups, len(self._groups))
+            order = self._order.sample(self._teams, len(self._teams))
             while len(order) > 1 and order[0] == last:
-                order = self._order.sample(self._groups, len(self._groups))
-            for group in order:
-                self._woken += not is_stopped(group)
+                order = self._order.sample(self._teams, len(self._teams))
+            for team in order:
+                self._woken += not are_stopped(team)
                 began = time.monotonic()
-                os.killpg(group, signal.SIGCONT)
+                for group in team:
+                    os.killpg(group, signal.SIGCONT)
                 line = wait_for_line(began + self._turn_s)
                 ending = time.monotonic()
                 if line is not None:
-                    self._count(group, began, ending, ending)
+                    self._count(team, began, ending, ending)
                     return line != ""
-                self._woken += not stop(group)
-                self._count(group, began, ending, time.monotonic())
-                last = group
+                self._woken += not stop(team)
+                self._count(team, began, ending, time.monotonic())
+                last = team
 
-    def _count(self, group: int, began: float, ending: float, stopped: float) -> None:
+    def _count(self, team: Team, began: float, ending: float, stopped: float) -> None:
         opened, closed = self._window
-        inside = min(stopped, closed) - max(began, opened)
+        inside = min(ending, closed) - max(began, opened)  # who is told to stop does nothing more
         if inside > 0:
-            self._own_s[group] += inside
+            self._own_s[team] += inside
             self._late_s.append(max(0.0, ending - began - self._turn_s))
             self._switch_s.append(stopped - ending)
 
     def report(self) -> dict[str, object]:
         """Sums and quantiles over the window."""
         return {
-            "own_s": [self._own_s[group] for group in self._groups],
+            "own_s": [self._own_s[team] for team in self._teams],
             "count": len(self._late_s),
             "late_ms": quantiles_ms(self._late_s),
             "switch_ms": quantiles_ms(self._switch_s),
@@ -116,28 +123,46 @@ def wait_for_end() -> bool:
     return sys.stdin.readline() != ""
 
 
-def stop(group: int) -> bool:
-    """Stop a process group, wait until every thread of its first process has stopped, and return whether it has."""
-    os.killpg(group, signal.SIGSTOP)
-    until = time.monotonic() + STOP_S
-    while not (stopped := is_stopped(group)) and time.monotonic() < until:
+def stop(team: Team) -> bool:
+    """Stop a team, wait until nothing of its groups' first processes runs, and return whether that was reached.
+
+    Where a first thread has stopped, the others are about to: they have when the CPU clock stands still. To ask each
+    thread would take a millisecond.
+    """
+    for group in team:
+        os.killpg(group, signal.SIGSTOP)
+    until, used_ns = time.monotonic() + STOP_S, [0]
+    while time.monotonic() < until:
         time.sleep(POLL_S)
-    return stopped
+        if are_stopped(team):
+            before_ns, used_ns = used_ns, [cpu_ns(group) for group in team]
+            if used_ns == before_ns:
+                return True
+    return False
 
 
-def is_stopped(group: int) -> bool:
-    """Return whether no thread of a group's first process runs; ProcessLookupError where it is gone."""
+def are_stopped(team: Team) -> bool:
+    """Return whether the first threads of a team's groups have stopped; ProcessLookupError where one is gone."""
+    return all(state(group) in "Tt" for group in team)
+
+
+def state(pid: int) -> str:
+    """Return the state of a process's first thread, as in /proc; ProcessLookupError where it is gone."""
     try:
-        for thread in Path(f"/proc/{group}/task").iterdir():
-            state = (thread / "stat").read_bytes().rpartition(b")")[2].split()[0]
-            if state == b"Z":
-                raise ProcessLookupError(f"process {group} is dead")
-            if state not in (b"T", b"t"):
-                return False
-    except FileNotFoundError:  # a thread, or all of them, ended meanwhile
-        os.kill(group, 0)
-        return False
-    return True
+        letter = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError as error:
+        raise ProcessLookupError(f"process {pid} is gone") from error
+    if letter == "Z":
+        raise ProcessLookupError(f"process {pid} is dead")
+    return letter
+
+
+def cpu_ns(pid: int) -> int:
+    """Return the CPU time of a process's threads; ProcessLookupError where it is gone. As `rig.process` has it."""
+    try:
+        return time.clock_gettime_ns((~pid << 3) | 2)
+    except OSError as error:
+        raise ProcessLookupError(f"process {pid} is gone") from error
 
 
 def send(group: int, number: signal.Signals) -> None:

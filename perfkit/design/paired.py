@@ -1,0 +1,78 @@
+"""Trials of several servers: how much their handicap burns, how long their turns are, and who can't take turns."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from perfkit.design.plan import HANDICAP, SMALL_HANDICAP, TIMEOUT_S, Seat, Trial
+from perfkit.errors import PlanError
+
+HANDICAPS_PCT = {HANDICAP: 10.0, SMALL_HANDICAP: 3.0}
+"""role → about how much dearer than its reference it is made, in per cent; one block has the one, the next the other"""
+
+BURN_COST = 1.5
+"""What a burn costs, in what is burned: whoever holds Python's lock longer makes others wait and wake."""
+
+TURN_MS = 10
+"""Shorter turns cost more of the machine for stopping and waking, longer ones meet more of its ups and downs
+(`bench/turns.py`)."""
+
+WAKE_US, WAKE_SHARE = 15, 0.02
+"""What each worker thread costs at each turn, for continuing a process wakes all of its threads
+(`bench/turns.py --idle`); and what part of a turn that may be."""
+
+MOST_WORKERS = 150
+"""With more, turns would have to be too long to come round often in a window."""
+
+LONGEST_PAUSE = 0.2
+"""The part of a call's time limit that a server may stand still between two of its turns."""
+
+CONTAINER_CLIENTS = ("docker", "podman", "nerdctl", "kubectl")
+"""Programs that only ask another one to run the server: a signal stops the client, not the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pilot:
+    """What a trial at the run's begin said of the handicap's reference."""
+
+    cpu_per_call_us: float
+
+
+def piloted(trial: Trial, pilot: Pilot) -> Trial:
+    """Return a trial with what only a pilot trial can tell: how much its handicap burns."""
+    role = tuple(HANDICAPS_PCT)[trial.block % len(HANDICAPS_PCT)]
+    burn_us = max(1, round(HANDICAPS_PCT[role] / 100 * pilot.cpu_per_call_us / BURN_COST))
+    seated = tuple(
+        Seat(role, replace(seat.arm, burn_us=seat.arm.burn_us + burn_us)) if seat.role == HANDICAP else seat
+        for seat in trial.seats
+    )
+    return replace(trial, seats=seated)
+
+
+def turn_for(seats: Sequence[Seat]) -> int:
+    """Return the length of a turn, in ms, so long that waking the workers costs little of it."""
+    workers = max(seat.arm.workers for seat in seats)
+    return round(max(TURN_MS, workers * WAKE_US / 1e3 / WAKE_SHARE))
+
+
+def refuse_unturnable(seats: Sequence[Seat], turn_ms: int) -> None:
+    """Raise a PlanError where servers can't be stopped and continued without changing what is measured."""
+    advice = "compare by solo trials (method=solo)"
+    for arm in (seat.arm for seat in seats):
+        if arm.hold_us:
+            raise PlanError(f"arm {arm.name} waits, and time runs on while a server is stopped for its turn; {advice}")
+        if arm.workers > MOST_WORKERS:
+            raise PlanError(
+                f"arm {arm.name}: each turn wakes all workers, and more than {MOST_WORKERS} would cost too much of it; "
+                f"{advice}"
+            )
+        if arm.is_foreign and Path(shlex.split(arm.command)[0]).name in CONTAINER_CLIENTS:
+            raise PlanError(f"arm {arm.name} starts a container, whose server is not stopped with its client; {advice}")
+    # A round in which it was the first, then one in which it is the last.
+    pause_s = 2 * (len(seats) - 1) * turn_ms / 1e3
+    if pause_s > LONGEST_PAUSE * TIMEOUT_S:
+        raise PlanError(
+            f"turn_ms={turn_ms}: a server could stand still for {pause_s:g} s, too near to a call's time limit of "
+            f"{TIMEOUT_S:g} s; take shorter turns, or {advice}"
+        )
