@@ -97,7 +97,7 @@ def test_a_finished_comparison_goes_on_with_more_budget_and_counts_the_look(tmp_
             assert len(opened.finished) == 6, "nothing measured is lost"
             assert opened.plan.stop.looks == 2
         assert load_plan(folder) == replace(longer, stop=replace(longer.stop, looks=2))
-    with pytest.raises(StoreError, match="another plan: budget_s 1000000.0 there, 1.0 asked for"):
+    with pytest.raises(StoreError, match=r"another plan: budget_s 1000000\.0 there, 1\.0 asked for"):
         open_run(plan, here, folder).__enter__()
 
 
