@@ -18,7 +18,6 @@ from perfkit.design.arms import parse_arms
 from perfkit.design.parameters import PARAMETERS
 from perfkit.errors import PerfkitError
 from perfkit.record.runs import RUNS
-from perfkit.rig import k6
 from perfkit.studies import campaign, compare, engines
 
 HERE = Path(__file__).parent
@@ -70,7 +69,7 @@ def measured(options):
     plans = {
         f"{number:02d}": compare.STUDY.plan(a=servers.get(a, a), b=b, **load) for number, (b, a) in enumerate(pairs)
     }
-    runs = campaign.measure(plans, RUNS / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}", k6.find(options.k6))
+    runs = campaign.measure(plans, RUNS / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}", options.k6)
     return [{**gate.as_json(compare.answer(run)), "a": a} for run, (_, a) in zip(runs, pairs, strict=True)]
 
 

@@ -16,14 +16,14 @@ from perfkit.analysis import statistics
 from perfkit.design.arms import parse_arm
 from perfkit.design.plan import JOINT, A, B, Load, Seat, Trial
 from perfkit.record.validity import INVALIDATING, flags
-from perfkit.rig import k6, trial
+from perfkit.rig import generators, trial
 
 WORKERS = 10
 LOAD = Load(vus=20, warmup_s=1, duration_s=2)
 
 
 def main(blocks=8):
-    program, placement = k6.find(), trial.place(pin=True)
+    programs, placement = generators.find(), trial.place(pin=True)
     server = Path(__file__).with_name("hop_server.py")
     ours = (Seat(A, parse_arm("threads/mutex", WORKERS)), Seat(B, parse_arm("threads/inputQ", WORKERS)))
     ways = [*WAYS, HANDED_OVER]
@@ -36,7 +36,7 @@ def main(blocks=8):
         for way in random.sample(ways, len(ways)):
             seats = (*ours, others[way])
             one = Trial(block, JOINT, tuple(random.sample(seats, len(seats))), LOAD)
-            result, _ = trial.measure(one, 0, program, placement)
+            result, _ = trial.measure(one, 0, programs, placement)
             if broken := set(flags(result)) & INVALIDATING:
                 raise SystemExit(f"block {block}, {way}, does not count: {broken}")
             cost = {

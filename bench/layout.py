@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from perfkit.design.arms import parse_arm
 from perfkit.design.plan import AA, JOINT, A, B, Load, Seat, Trial
-from perfkit.rig import k6, trial
+from perfkit.rig import generators, trial
 
 LOAD = Load(vus=20, warmup_s=1, duration_s=2)
 
@@ -29,7 +29,7 @@ PAGE, PAGES, LEAST_STACK = 4096, 1 << 15, 256 << 20
 
 
 def main(blocks: int = 10) -> int:
-    program, placement = k6.find(), trial.place(pin=True)
+    programs, placement = generators.find(), trial.place(pin=True)
     mutex, queue = parse_arm("threads/mutex", workers=10), parse_arm("threads/inputQ", workers=10)
     seats = (Seat(A, mutex), Seat(AA, mutex), Seat(AA, mutex), Seat(B, queue))
     costs, copies, ratios = ({way: [] for way in WAYS} for _ in range(3))
@@ -37,7 +37,7 @@ def main(blocks: int = 10) -> int:
         for way in random.sample(WAYS, len(WAYS)):
             one = Trial(block, JOINT, tuple(random.sample(seats, len(seats))), LOAD)
             with _stack_limit(LEAST_STACK + PAGE * random.randrange(PAGES) if way == WAYS[2] else None):
-                result, _ = trial.measure(one, 0, program, replace(placement, alike=way != WAYS[0]))
+                result, _ = trial.measure(one, 0, programs, replace(placement, alike=way != WAYS[0]))
             cost = [
                 (seat.role, served.cpu_per_call_us(LOAD)) for seat, served in zip(one.seats, result.served, strict=True)
             ]

@@ -14,7 +14,8 @@ import psutil
 
 from perfkit.design.arms import parse_arms
 from perfkit.design.plan import Load
-from perfkit.rig import k6, process, trial
+from perfkit.rig import process, trial
+from perfkit.rig.generators import k6
 from perfkit.rig.process import Place
 from perfkit.studies import engines
 
@@ -45,7 +46,7 @@ def soaked(arm, load):
     placement, own = trial.place(pin=True), psutil.Process()
     with process.server(arm, Place(placement.server)) as server:
         address = server.ready()
-        with k6.running(k6.find(), [address], load, Place(placement.k6)) as running:
+        with k6.running(k6.find(), [address], load, Place(placement.generator)) as running:
             window = running.window()
             early, late = (_looked(server.pid, at) for at in (window.from_ms / 1e3 + SETTLED_S, window.until_ms / 1e3))
             calls = k6.calls(running.finish(60), 0)

@@ -20,7 +20,7 @@ from perfkit.design.plan import A, B
 from perfkit.errors import PerfkitError
 from perfkit.record.load import load, load_finished
 from perfkit.record.runs import RUNS
-from perfkit.rig import k6, process, trial, turns
+from perfkit.rig import process, trial, turns
 from perfkit.rig.process import Place
 from perfkit.studies import campaign, compare
 
@@ -53,7 +53,7 @@ def main(arguments=None):
             plans[f"{vus}-vus-solo"] = compare.STUDY.plan(**base, method="solo", budget_s=options.solo_budget_s)
         heads = ("", "CPU per call", "throughput", "A/A", "handicap", "a (µs)", "late p95", "k6", "blocks, s")
         print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
-        for folder in campaign.measure(plans, options.out, k6.find()):
+        for folder in campaign.measure(plans, options.out):
             print(line(folder), flush=True)
     except PerfkitError as error:
         parser.error(str(error))
@@ -71,7 +71,7 @@ def idle(workers, turn_ms=20, seconds=4.0):
         pids = [server.pid for server in servers]
         now = time.monotonic()
         before = sum(map(process.cpu_ns, pids))
-        with turns.turns([[pid] for pid in pids], turn_ms, (now, now + seconds), "idle", place.k6) as running:
+        with turns.turns([[pid] for pid in pids], turn_ms, (now, now + seconds), "idle", place.generator) as running:
             time.sleep(seconds)
             report, _ = running.end()
             cost_us = (sum(map(process.cpu_ns, pids)) - before) / 1e3 / report.count
@@ -98,7 +98,7 @@ def line(folder):
         size(answer.controls["handicap"].result) if answer.controls else "-",
         f"{own['cpu_per_call_us'].mean():.1f}",
         late,
-        f"{table.loc[table['role'].isin((A, B)), 'k6_busy'].mean():.2f}",
+        f"{table.loc[table['role'].isin((A, B)), 'generator_busy'].mean():.2f}",
         f"{answer.blocks}, {answer.seconds:.0f}",
     )
     return "| " + " | ".join(cells) + " |"

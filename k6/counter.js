@@ -31,6 +31,8 @@ const VUS = Number(setting('VUS', 10));
 const RATE = Number(setting('RATE', 0));
 const OPENS_AT = Number(setting('OPENS_AT', 0));
 const WARMUP_MS = OPENS_AT ? Math.max(0, OPENS_AT - Date.now()) : Number(setting('WARMUP_S', 1)) * 1000;
+// Calls go on for a moment after an appointed window, so that no k6 is gone before all clocks were read.
+const AFTER_MS = OPENS_AT ? 300 : 0;
 const DURATION_MS = Number(setting('DURATION_S', 5)) * 1000;
 const CONNECT_PER_ITERATION = setting('CONNECT_PER_ITERATION', '0') === '1';
 const TIMEOUT_S = Number(setting('TIMEOUT_S', 10));
@@ -71,7 +73,7 @@ ADDRESSES.forEach((address, i) => {
   scenarios[name] = {
     ...model,
     env: { SERVER: address },
-    duration: `${WARMUP_MS + DURATION_MS}ms`,
+    duration: `${WARMUP_MS + DURATION_MS + AFTER_MS}ms`,
     gracefulStop: `${TIMEOUT_S + 2}s`,
   };
   const whole = `scenario:${name}`;

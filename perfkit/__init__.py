@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from perfkit.record.load import load, load_environment
     from perfkit.record.rows import columns
     from perfkit.show import draw, report, report_studies
-    from perfkit.studies.compare import answer, compare
+    from perfkit.studies.compare import answer, compare, robustness
     from perfkit.studies.engines import engines
     from perfkit.studies.engines import read as survey
     from perfkit.studies.published import published, study
@@ -29,6 +29,7 @@ __all__ = [
     "published",
     "report",
     "report_studies",
+    "robustness",
     "study",
     "survey",
     "sweep",
@@ -46,6 +47,7 @@ _HOMES = {
     "published": ("perfkit.studies.published", "published"),
     "report": ("perfkit.show.report", ""),
     "report_studies": ("perfkit.show.report_studies", ""),
+    "robustness": ("perfkit.studies.compare", "robustness"),
     "study": ("perfkit.studies.published", "study"),
     "survey": ("perfkit.studies.engines", "read"),
     "sweep": ("perfkit.studies.sweep", "sweep"),

@@ -78,20 +78,20 @@ def _study(name: str, arguments: list[str]) -> int:
 
 def _compare(arguments: list[str]) -> int:
     from perfkit import gate  # noqa: PLC0415 - as in _execute
-    from perfkit.show import words  # noqa: PLC0415
+    from perfkit.show import robust  # noqa: PLC0415
     from perfkit.studies import compare  # noqa: PLC0415
 
     parser = _notebook_parser("compare")
     parser.add_argument("--json", type=Path, help="a file for the answer as JSON")
     parser.add_argument("--fail-if", type=gate.parse, help='end with 3 if the whole interval is: "cpu_per_call>5%%"')
     options, folder = _execute("compare", parser, arguments)
-    answer = compare.answer(folder)
+    found = compare.robustness(folder)
     if options.json:
-        options.json.write_text(json.dumps(gate.as_json(answer), indent=1) + "\n")
-    print(words.sentence(answer))
-    if not answer.is_reached:
+        options.json.write_text(json.dumps(gate.as_json(found), indent=1) + "\n")
+    print(robust.headline(found))
+    if not found.is_reached:
         return NO_VERDICT
-    return GATE_FAILED if options.fail_if and gate.fails(options.fail_if, answer) else 0
+    return GATE_FAILED if options.fail_if and gate.fails(options.fail_if, found) else 0
 
 
 def _calibrate(arguments: list[str]) -> int:

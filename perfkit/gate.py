@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from perfkit.analysis.comparison import METRICS, Answer
+from perfkit.analysis.robust import Robustness
 from perfkit.analysis.statistics import Ratio
+from perfkit.design.factors import KIND
 from perfkit.design.paired import HANDICAPS_PCT
 from perfkit.design.plan import A, B
-from perfkit.show import words
+from perfkit.show import robust, words
 
 PAIRED_TOO = ("cpu_per_call", *HANDICAPS_PCT)
 """What both paired and solo trials measure; the paired ones give the metric."""
@@ -34,21 +36,35 @@ def parse(text: str) -> Gate:
     return Gate(written[1], written[2] == ">", float(written[3]))
 
 
-def fails(gate: Gate, answer: Answer) -> bool:
-    """Return whether the whole interval lies beyond the gate's threshold; not so for what was not measured."""
-    result = _metrics(answer).get(gate.metric)
+def fails(gate: Gate, found: Robustness) -> bool:
+    """Return whether the whole interval lies beyond the gate's threshold, under every load; none is no failure."""
+    return all(_fails(gate, _metrics(answer).get(gate.metric)) for answer in found.answers)
+
+
+def _fails(gate: Gate, result: Ratio | None) -> bool:
     if result is None or result.low is None or result.high is None:
         return False
     threshold = 1 + gate.percent / 100
     return result.low > threshold if gate.above else result.high < threshold
 
 
-def as_json(answer: Answer) -> dict[str, Any]:
-    """Return the answer as JSON can hold it.
+def as_json(found: Robustness) -> dict[str, Any]:
+    """Return the answer as JSON can hold it; of several loads that of the first, and beside it what they say together.
 
     Ratios are b's to a's; `ci95` are both ends of the 95 % interval; `mde` is the smallest difference, as a part of
     1, that would be result 4 times out of 5. `solo` has what solo trials say of the paired trials' own questions.
     """
+    answer = found.answers[0]
+    together = {
+        "verdict": found.verdict,
+        "sentence": robust.headline(found),
+        "effects": {effect.factor: _as_json(effect) for effect in found.effects},
+        "loads": [
+            {"load": dict(zip(KIND, one.plan.cells[0].load.kind, strict=True)), "verdict": one.verdict,
+             "metrics": {name: _as_json(result) for name, result in _metrics(one).items()}}
+            for one in found.answers
+        ],
+    }  # fmt: skip
     return {
         "a": answer.plan.arm(A).name,
         "b": answer.plan.arm(B).name,
@@ -61,6 +77,7 @@ def as_json(answer: Answer) -> dict[str, Any]:
         "verdict": answer.verdict,
         "sentence": words.sentence(answer),
         "caveats": words.caveats(answer),
+        **({"robustness": together} if len(found.answers) > 1 else {}),
     }
 
 

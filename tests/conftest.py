@@ -10,7 +10,7 @@ import perfkit
 from perfkit.design.arms import Arm
 from perfkit.design.plan import SOLO, A, Load, Plan, Seat, Trial
 from perfkit.record.results import Calls, Distribution, Served, TrialResult, Usage
-from perfkit.rig import k6
+from perfkit.rig.generators import k6
 from perfkit.studies import compare, sweep
 
 ROOT = Path(__file__).parent.parent
@@ -131,8 +131,8 @@ def result() -> Callable[..., TrialResult]:
                 Served(replace(good, **calls), final_count, Usage(one * window, window, (0,), 50_000_000))
                 for one in each_cpu_s
             ),
-            k6=Usage(k6_cpu_s * window, window, (1,), 80_000_000),
-            k6_cores_available=1,
+            generator=Usage(k6_cpu_s * window, window, (1,), 80_000_000),
+            generator_cores_available=1,
         )
 
     return make

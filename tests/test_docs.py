@@ -3,7 +3,8 @@
 import re
 
 import perfkit
-from perfkit.show import figures_compare, report, report_studies, words
+from perfkit.show import report, report_studies, words
+from perfkit.show.figures import compare as figures_compare
 from tests.conftest import ROOT
 
 README = " ".join((ROOT / "README.md").read_text().split())

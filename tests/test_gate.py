@@ -4,13 +4,22 @@ import json
 import pytest
 
 from perfkit import gate
+from perfkit.analysis.robust import Robustness
 from perfkit.analysis.statistics import Ratio
-from tests.analysis.test_comparison import answer
+from tests.analysis import test_comparison
+
+
+def alone(told):
+    return Robustness((told,), (), told.verdict)
+
+
+def answer(**options):
+    return alone(test_comparison.answer(**options))
 
 
 def test_a_gate_fails_only_where_the_whole_interval_is_beyond():
     told = answer(ratio=1.10)  # about +9.5 % to +10.5 %
-    low, high = ((end - 1) * 100 for end in told.cpu_per_call.interval)
+    low, high = ((end - 1) * 100 for end in told.answers[0].cpu_per_call.interval)
     assert gate.fails(gate.parse("cpu_per_call>5%"), told)
     assert not gate.fails(gate.parse(f"cpu_per_call>{low + 0.1:.3f}%"), told)
     assert not gate.fails(gate.parse("cpu_per_call<-5%"), told)
@@ -41,7 +50,9 @@ def test_solo_metrics_are_in_the_json_and_their_controls_are_not():
     from dataclasses import replace
 
     one = Ratio("p99", "b", "a", (20,), 1.2, 1.1, 1.3, 0.01, 5.0, 8)
-    told = gate.as_json(replace(answer(), solo={"cpu_per_call": one, "p99": one, "handicap": one}))
+    told = gate.as_json(
+        alone(replace(test_comparison.answer(), solo={"cpu_per_call": one, "p99": one, "handicap": one}))
+    )
     assert set(told["metrics"]) == {"cpu_per_call", "p99"}
     assert told["metrics"]["cpu_per_call"]["ratio"] != 1.2, "the solo figure stands in for the joint one"
     assert told["solo"]["cpu_per_call"]["ratio"] == told["solo"]["handicap"]["ratio"] == 1.2

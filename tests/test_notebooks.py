@@ -14,7 +14,7 @@ import perfkit
 from perfkit import notebooks
 from perfkit.__main__ import main
 from perfkit.errors import PlanError
-from perfkit.show import figures
+from perfkit.show.figures import sweep
 from perfkit.studies.catalogue import CATALOGUE
 from tests.conftest import ROOT, SMALL, command_of
 from tests.rig.test_process import gone_within
@@ -104,7 +104,7 @@ def test_papermill_runs_the_sweep_where_the_user_stands(tmp_path, cwd, notebook,
     assert len(images(tmp_path / "out.ipynb")) >= 5
     assert "The answer." in text(tmp_path / "out.ipynb")
     assert (tmp_path / "run" / "trials.csv").exists()
-    for name in figures.ALL:
+    for name in sweep.ALL:
         for end in ("png", "svg"):
             assert (tmp_path / "run" / "figures" / f"{name}.{end}").stat().st_size > 5000
 

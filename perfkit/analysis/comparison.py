@@ -10,11 +10,14 @@ from perfkit.analysis.controls import Control, by_block, role_logs
 from perfkit.analysis.statistics import Ratio
 from perfkit.analysis.stopping import Steadiness
 from perfkit.design.paired import HANDICAPS_PCT
-from perfkit.design.plan import SOLO, TURNS, A, B, Plan
+from perfkit.design.plan import JOINT, SOLO, TURNS, A, B, Plan
 from perfkit.record.validity import FLAGS, Flag
 
 CHANGED = 1.25
 """A machine on which `a` costs this many times as much in one half of the blocks as in the other has changed."""
+
+BUSY = 0.97
+"""A server that uses less of its core, in a closed loop, was waiting for its load at times."""
 
 METRICS = {
     "cpu_per_call": "cpu_per_call_us",
@@ -59,7 +62,9 @@ class Answer:
     verdict: str
     flagged: tuple[Flagged, ...]
     throughput: Ratio | None
-    """b's in a's, of trials by turns; None where they were none, or k6 was what was measured"""
+    """b's in a's, of trials by turns; None where they were none, or waiting for the load could explain it"""
+    idle: float | None
+    """the part of its core, of its turns if there were some, that the idler of a and b left in a closed loop"""
     contradicts: Ratio | None
     """CPU per call by solo trials, where that has surely the other sign"""
     steadiness: Steadiness | None
@@ -107,6 +112,7 @@ def answer(plan: Plan, paired: pd.DataFrame, solo: pd.DataFrame) -> Answer:
         verdict=concluded,
         flagged=tuple(_flagged(trials, also_solo)),
         throughput=_throughput(plan, paired),
+        idle=_idle(solo if plan.paired == JOINT else paired),
         contradicts=contradiction,
         steadiness=steady,
         solo_is_void=not solo.empty and plan.vus not in contrast.usable_levels(solo, "throughput_rps"),
@@ -171,7 +177,25 @@ def _throughput(plan: Plan, paired: pd.DataFrame) -> Ratio | None:
     if plan.paired != TURNS or plan.vus not in contrast.usable_levels(paired, "throughput_rps"):
         return None
     wide = by_block(paired, "throughput_rps")
-    return controls.role_ratio(wide, B, plan.vus, "throughput_rps") if len(role_logs(wide, B)) > 1 else None
+    if len(role_logs(wide, B)) < 2:
+        return None
+    result = controls.role_ratio(wide, B, plan.vus, "throughput_rps")
+    return None if idleness_explains(result, _idle(paired)) else result
+
+
+def idleness_explains(throughput: Ratio, idle: float | None) -> bool:
+    """Return whether a difference in throughput may be one of how much the servers waited for their load."""
+    return idle is not None and idle > 1 - BUSY and abs(math.log(throughput.ratio)) <= -math.log1p(-idle)
+
+
+def _idle(trials: pd.DataFrame) -> float | None:
+    counted = trials[
+        trials["valid"] & trials["role"].isin((A, B)) & trials["rate"].isna() & (trials["method"] != JOINT)
+    ]
+    if counted.empty:
+        return None
+    used = (counted["server_cpu_s"] / counted["own_s"]).groupby(counted["role"]).mean()
+    return max(0.0, 1 - float(used.min()))
 
 
 def _solo(plan: Plan, solo: pd.DataFrame) -> dict[str, Ratio]:
@@ -183,7 +207,9 @@ def _solo(plan: Plan, solo: pd.DataFrame) -> dict[str, Ratio]:
         if plan.vus in contrast.usable_levels(solo, column):
             wide = by_block(solo, column)
             if len(role_logs(wide, role)) > 1:
-                results[name] = controls.role_ratio(wide, role, plan.vus, column)
+                result = controls.role_ratio(wide, role, plan.vus, column)
+                if name != "throughput" or not idleness_explains(result, _idle(solo)):
+                    results[name] = result
     return results
 
 

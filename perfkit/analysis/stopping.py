@@ -64,9 +64,9 @@ def is_over(plan: Plan, results: Sequence[TrialResult]) -> bool:
     spent_s = sum(result.took_s for result in results)
     if spent_s * (blocks + 1) / blocks > plan.stop.budget_s:
         return True
-    logs = _logs(plan, results)
     fewest = CHECKED_BLOCKS if plan.stop.checked else FIRST_STAGE
-    return len(logs) >= fewest and len(logs) >= needed(plan, logs)
+    each = [_logs(one, results) for one in plan.variations]
+    return all(len(logs) >= fewest and len(logs) >= needed(plan, logs) for logs in each)
 
 
 def primary(plan: Plan, logs: Sequence[float]) -> Ratio:
@@ -140,7 +140,8 @@ def _logs(plan: Plan, results: Sequence[TrialResult]) -> list[float]:
     """Return the logarithm of b's cost in a's, of each block in which both count."""
     costs: dict[int, dict[str, float]] = {}
     for result in results:
-        if result.trial.method == plan.paired and is_valid(result):
+        asked = result.trial.method == plan.paired and result.trial.load.kind == plan.cells[0].load.kind
+        if asked and is_valid(result):
             for seat, served in zip(result.trial.seats, result.served, strict=True):
                 cost = served.cpu_per_call_us(result.trial.load)
                 assert cost is not None  # noqa: S101 - a valid trial has acknowledged calls

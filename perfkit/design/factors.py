@@ -34,6 +34,9 @@ def _loop(name: str, value: object) -> str:
     raise PlanError(f"{name}={loop!r} is no event loop; write {known}")
 
 
+K6, H2LOAD = "k6", "h2load"
+"""Load generators: the project's own, and a second instrument that costs a tenth of the CPU a call."""
+
 LOAD_FACTORS = (
     Factor("vus", "VUs", "virtual users at each server", reading.whole(1)),
     Factor(
@@ -44,6 +47,8 @@ LOAD_FACTORS = (
     Factor("warmup_s", "s", "seconds of load before the window", reading.seconds(0.0)),
     Factor("duration_s", "s", "seconds that the window was open", reading.seconds(0.1)),
     Factor("turn_ms", "ms", "length of a turn, ms; 0: no turns were taken", reading.whole(5)),
+    Factor("generator", "", "load generator: k6 or h2load", reading.one_of(K6, H2LOAD)),
+    Factor("random_layout", "", "whether servers of a trial of several were laid out at random", reading.yes_or_no),
 )  # fmt: skip
 
 ARM_FACTORS = (
@@ -58,3 +63,6 @@ ARM_FACTORS = (
 )  # fmt: skip
 
 FACTORS = {factor.name: factor for factor in (*LOAD_FACTORS, *ARM_FACTORS)}
+
+KIND = ("generator", "vus", "random_layout")
+"""Factors of a load that a comparison can be varied in, to see whether its answer holds."""

@@ -63,6 +63,15 @@ PARAMETERS = {
             "milliseconds of a turn; 0: 10, or with more than 13 workers so many that waking them costs 2 %",
             reading.zero_or(FACTORS["turn_ms"].read),
         ),
+        _factor("generator", "what loads the servers: k6, or h2load where that is installed"),
+        Parameter(
+            "generators", "what loads the servers: k6 or h2load, or both with a comma between",
+            reading.several(FACTORS["generator"].read),
+        ),
+        Parameter(
+            "robust", "True: under both generators, at 10 and 100 VUs, memory laid out alike and at random",
+            reading.yes_or_no,
+        ),
         Parameter("solo", "True: solo trials in the same blocks, for throughput and latency", reading.yes_or_no),
         Parameter(
             "share_session",

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from perfkit.design.arms import Arm, parse_arm
-from perfkit.design.factors import LOAD_FACTORS
+from perfkit.design.factors import H2LOAD, K6, KIND, LOAD_FACTORS
 from perfkit.errors import PlanError
 
 T = TypeVar("T")
@@ -44,6 +44,14 @@ class Load:
     connect_per_iteration: bool = False
     turn_ms: int = 0
     """of a trial by turns; 0: none are taken"""
+    generator: str = K6
+    random_layout: bool = False
+    """of servers in memory, also in trials of several"""
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What an answer may depend on: the values of KIND."""
+        return tuple(getattr(self, name) for name in KIND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +138,14 @@ class Plan:
         return tuple(dict.fromkeys(cell.load for cell in self.cells if cell.method == method))
 
     @property
+    def variations(self) -> tuple["Plan", ...]:
+        """This plan for each kind of load that it has, in the order in which they were asked for."""
+        kinds = dict.fromkeys(cell.load.kind for cell in self.cells)
+        return tuple(
+            replace(self, cells=tuple(cell for cell in self.cells if cell.load.kind == kind)) for kind in kinds
+        )
+
+    @property
     def paired(self) -> str:
         """The method of the trials in which a comparison compares: that of several servers, or else SOLO."""
         return next((cell.method for cell in self.cells if cell.method != SOLO), SOLO)
@@ -207,9 +223,12 @@ def seats(a: Arm, b: Arm) -> tuple[Seat, ...]:
 
 
 def refuse_impossible(plan: Plan) -> Plan:
-    """Return the plan; a PlanError where k6 or this machine can't do what it asks for."""
+    """Return the plan; a PlanError where the generator or this machine can't do what it asks for."""
     for cell in plan.cells:
         load, servers = cell.load, len(cell.seats)
+        if load.generator == H2LOAD and (cell.method == JOINT or load.connect_per_iteration):
+            what = "joint trials" if cell.method == JOINT else "connect_per_iteration=True"
+            raise PlanError(f"generator={H2LOAD} and {what}: only k6 can do that; use generator={K6}")
         if load.warmup_s + load.duration_s < K6_SHORTEST_S:
             raise PlanError(
                 f"warmup_s={load.warmup_s:g} and duration_s={load.duration_s:g} are "

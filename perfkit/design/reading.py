@@ -80,6 +80,19 @@ def one_of(*words: str) -> Reader:
     return read
 
 
+def several(one: Reader) -> Reader:
+    """Return what reads a list, or text with commas, of different things."""
+
+    def read(name: str, value: object) -> tuple[Any, ...]:
+        parts = value if isinstance(value, list | tuple) else [part.strip() for part in str(value).split(",")]
+        found = tuple(one(name, part) for part in parts)
+        if not found or len(set(found)) < len(found):
+            raise PlanError(f"{name}={value!r} must name each once, and at least one")
+        return found
+
+    return read
+
+
 def text(_name: str, value: object) -> str:
     """Read any text; the path of a folder, say."""
     return str(value)

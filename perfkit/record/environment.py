@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-COMPARED = ("machine", "cpu_model", "cores", "kernel", "python", "gil", "packages", "k6", "code", "programs")
+COMPARED = ("machine", "cpu_model", "cores", "kernel", "python", "gil", "packages", "k6", "h2load", "code", "programs")
 """Fields that two halves of a run must agree in. The commit is not one: it also changes with a word in the README."""
 
 
@@ -30,6 +30,8 @@ class Environment:
     """digest of all that runs while a trial is measured: servers, rig, script and proto; empty: run before 0.2"""
     alike: bool | None = None
     """whether memory of servers can be laid out alike; None: not known"""
+    h2load: str = ""
+    """its version; empty: not used"""
     programs: dict[str, str] = field(default_factory=dict)
     """command of each foreign arm → digest of the program files that it names"""
 

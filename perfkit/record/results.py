@@ -6,6 +6,9 @@ from typing import Any
 from perfkit.design import stored
 from perfkit.design.plan import Load, Trial
 
+BEFORE_02 = {"k6": "generator", "k6_cores_available": "generator_cores_available"}
+"""what fields of a trial were called when there was one generator → their names"""
+
 SAMPLES_FOR_TAIL = 6.62
 """A percentile p is given from SAMPLES_FOR_TAIL / (1 - p/100) samples on: p99 from 662, p99.9 from 6,620.
 
@@ -37,19 +40,21 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What k6 counted for one server. A call counts where it starts; the window's counts come first."""
+    """What the generator counted for one server. A call counts where it starts; the window's counts come first."""
 
     acknowledged: int
     failed_by_status: dict[str, int]
-    """gRPC status code, or "connect" → calls, whole trial with warm-up; "4" are the client's time-outs"""
+    """gRPC status code, or "connect" → calls, whole trial with warm-up; "4" are the client's time-outs. Of h2load:
+    "http 503" or the like, "broken" for a stream that ended otherwise, "trailer" for a call without a reply"""
     acknowledged_total: int
     sent: int
     sent_total: int
     dropped_total: int
     late_connections: int
     """connections made inside the window although each VU should have had its own before"""
-    data_sent_bytes: int
-    data_received_bytes: int
+    data_sent_bytes: int | None
+    """None: the generator does not say"""
+    data_received_bytes: int | None
     latency: Distribution
     """of calls with status 0"""
     iteration: Distribution
@@ -133,8 +138,8 @@ class TrialResult:
     """from before the first server was started to after the last had ended"""
     served: tuple[Served, ...]
     """in the order of the trial's seats"""
-    k6: Usage
-    k6_cores_available: int
+    generator: Usage
+    generator_cores_available: int
     turns: Turns | None = None
     """None: not a trial by turns"""
     late_ms: tuple[float, float] | None = None
@@ -143,10 +148,10 @@ class TrialResult:
     """whether the servers' memory was laid out alike, of those that were to be; None: none were, or not known"""
 
     @property
-    def k6_busy(self) -> float:
-        """The part of its cores that k6 used; by turns, while it was not stopped."""
+    def generator_busy(self) -> float:
+        """The part of its cores that the generator used; by turns, while it was not stopped."""
         own_s = [one.own_s for one in self.served if one.own_s is not None]
-        return self.k6.cpu_s / (sum(own_s) or self.k6.window_s) / self.k6_cores_available
+        return self.generator.cpu_s / (sum(own_s) or self.generator.window_s) / self.generator_cores_available
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON can hold it."""
@@ -155,12 +160,13 @@ class TrialResult:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "TrialResult":
         """Return the result that `to_dict` made this of."""
+        data = {BEFORE_02.get(name, name): value for name, value in data.items()}
         return cls(
             **{
                 **data,
                 "trial": stored.trial(data["trial"]),
                 "served": tuple(_served(one) for one in data["served"]),
-                "k6": _usage(data["k6"]),
+                "generator": _usage(data["generator"]),
                 "turns": Turns(**data["turns"]) if data.get("turns") else None,
                 "late_ms": tuple(data["late_ms"]) if data.get("late_ms") else None,
             }

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from perfkit.design.factors import H2LOAD
 from perfkit.design.plan import JOINT, SOLO
 from perfkit.record.results import Served, TrialResult
 
 GENERATOR_LIMIT = 0.9
-"""k6 using more than this part of its cores is the one that is measured, not the server."""
+"""A generator using more than this part of its cores is the one that is measured, not the server."""
 
 EQUAL_SHARES = 0.05
 """How much more CPU time one server of a joint trial may have got than another."""
@@ -44,12 +45,18 @@ def _count_is_wrong(one: Served) -> bool:
     return not calls.acknowledged_total <= one.final_count <= calls.acknowledged_total + uncertain
 
 
+def _was_cut_off(result: TrialResult) -> bool:
+    # h2load ends by the clock, after the window, in the middle of each connection's last call.
+    expected = result.trial.load.vus if result.trial.load.generator == H2LOAD else 0
+    return any(one.calls.cut_off_total > expected for one in result.served)
+
+
 def _was_paused(result: TrialResult) -> bool:
     length_s = result.trial.load.duration_s
     most_s = PUNCTUAL * length_s
     # Both ends late by as much would have the right length, and a server that idles after the window in it.
     edges_s = [late_ms / 1e3 for late_ms in result.late_ms or ()]
-    return abs(result.k6.window_s - length_s) > most_s or any(abs(late_s) > most_s for late_s in edges_s)
+    return abs(result.generator.window_s - length_s) > most_s or any(abs(late_s) > most_s for late_s in edges_s)
 
 
 def _was_connecting(result: TrialResult) -> bool:
@@ -88,7 +95,7 @@ FLAGS = (
     ),
     Flag(
         "cut off",
-        lambda result: any(one.calls.cut_off_total > 0 for one in result.served),
+        _was_cut_off,
         "Calls never ended, so nothing counts,",
         (EVERYTHING,),
     ),
@@ -106,9 +113,9 @@ FLAGS = (
     ),
     Flag(
         "generator limited",
-        lambda result: result.k6_busy > GENERATOR_LIMIT,
-        f"k6 used more than {GENERATOR_LIMIT * 100:g} % of its cores, so throughput and latency are k6's and give no "
-        "verdict,",
+        lambda result: result.generator_busy > GENERATOR_LIMIT,
+        f"The load generator used more than {GENERATOR_LIMIT * 100:g} % of its cores, so throughput and latency are "
+        "its own and give no verdict,",
         SERVED,
     ),
     Flag(

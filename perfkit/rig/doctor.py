@@ -15,7 +15,8 @@ import psutil
 
 from perfkit.design.plan import OTHER_FILES
 from perfkit.errors import PerfkitError
-from perfkit.rig import k6, process
+from perfkit.rig import process
+from perfkit.rig.generators import k6
 from perfkit.rig.host import siblings, usable_cpus
 from perfkit.rig.process import Place
 

@@ -20,6 +20,7 @@ from perfkit._proto import counter_pb2, counter_pb2_grpc
 from perfkit.design.arms import Arm
 from perfkit.errors import ServerError
 from perfkit.rig import process
+from perfkit.rig.generators import h2load
 from perfkit.rig.process import Place, RunningServer
 
 PORTS = range(20_000, 30_000)
@@ -77,6 +78,7 @@ class ForeignServer(RunningServer):
         )  # the words are the contract; the number next to them is perfkit's own
         if number is None:
             raise ServerError(f"server {self.name} answered {reply.message!r}; wanted 'Incremented value is N'")
+        self.has_usual_words = reply.message == h2load.REPLY.format(int(number[0]))
         return int(number[0])
 
 

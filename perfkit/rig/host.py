@@ -7,12 +7,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from perfkit.checkout import ROOT
 from perfkit.design.arms import Arm
+from perfkit.design.factors import H2LOAD, K6
 from perfkit.record.environment import Environment
 from perfkit.rig import process
 
@@ -23,8 +24,8 @@ MEASURING = ("perfkit/errors.py", "perfkit/design", "perfkit/subject", "perfkit/
 """What runs while a trial is measured, in servers, in k6 and around them."""
 
 
-def collect(k6_version: str, arms: Sequence[Arm] = ()) -> Environment:
-    """Look at this machine, this interpreter, and the code that is to be measured."""
+def collect(generators: Mapping[str, str], arms: Sequence[Arm] = ()) -> Environment:
+    """Look at this machine, this interpreter, these generators' versions, and the code that is to be measured."""
     return Environment(
         machine=platform.node(),
         cpu_model=_cpu_model(),
@@ -33,7 +34,8 @@ def collect(k6_version: str, arms: Sequence[Arm] = ()) -> Environment:
         python=f"{platform.python_implementation()} {platform.python_version()}",
         gil=getattr(sys, "_is_gil_enabled", lambda: True)(),
         packages={name: installed for name in PACKAGES if (installed := _version(name))},
-        k6=k6_version,
+        k6=generators[K6],
+        h2load=generators.get(H2LOAD, ""),
         load_1m=os.getloadavg()[0],
         autogroup=_autogroup(),
         git_commit=_git_commit(),

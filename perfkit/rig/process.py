@@ -92,6 +92,8 @@ class RunningServer:
     def __init__(self, name: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
         self.name = name
         self.pid = process.pid
+        self.has_usual_words = True
+        """whether its replies have the wire contract's words, so that their length is known"""
         self._process = process
         self._log = log
 

@@ -10,11 +10,13 @@ from typing import Any, Protocol
 from perfkit.design.plan import SOLO, TIMEOUT_S, TURNS, Trial
 from perfkit.errors import LoadError, PerfkitError
 from perfkit.record.results import Served, TrialResult, Usage
-from perfkit.rig import foreign, k6, process, turns
+from perfkit.rig import foreign, generators, process, turns
+from perfkit.rig.generators import Programs
+from perfkit.rig.generators.contract import RunningLoad, Window, opening
 from perfkit.rig.host import siblings, usable_cpus
 
 AFTER_WINDOW_S = TIMEOUT_S + 20
-"""How long k6 may take after the window: the last calls' time limit, and the summary of some million samples."""
+"""How long a generator may take after the window: the last calls' time limit, and a summary of a million samples."""
 
 CHECK_S = 0.25
 """How often a sleeping runner looks whether server and k6 still live."""
@@ -39,10 +41,10 @@ class Watched(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Which cores servers and k6 are pinned to (empty: not), and whether servers have sessions of their own."""
+    """Which cores servers and generators are pinned to (empty: not), and whether servers have sessions of their own."""
 
     server: tuple[int, ...] = ()
-    k6: tuple[int, ...] = ()
+    generator: tuple[int, ...] = ()
     own_sessions: bool = True
     alike: bool = True
     """whether the servers of a joint trial are laid out alike in memory, as process.Place says why"""
@@ -65,13 +67,13 @@ Measured = tuple[TrialResult, list[dict[str, Any]]]
 """a result, and the whole summary of each k6"""
 
 
-def measure(trial: Trial, attempt: int, program: k6.K6, placement: Placement) -> Measured:
+def measure(trial: Trial, attempt: int, programs: Programs, placement: Placement) -> Measured:
     """Run one trial, all its servers afresh; by turns each with a k6 of its own, else with one for all.
 
     Whatever breaks the load or a server raises with the trial's name: it never becomes a number.
     """
     try:
-        return _measure(trial, attempt, program, placement)
+        return _measure(trial, attempt, programs, placement)
     except PerfkitError as error:
         raise type(error)(
             f"trial of {trial.name} at {trial.load.vus} VUs in block {trial.block}: {error}. "
@@ -79,11 +81,10 @@ def measure(trial: Trial, attempt: int, program: k6.K6, placement: Placement) ->
         ) from error
 
 
-def _measure(trial: Trial, attempt: int, program: k6.K6, placement: Placement) -> Measured:
+def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placement) -> Measured:
     started_at, started_s = datetime.now(UTC).isoformat(timespec="milliseconds"), time.monotonic()
-    where = process.Place(
-        placement.server, alike=placement.alike and trial.method != SOLO, own_session=placement.own_sessions
-    )
+    alike = placement.alike and trial.method != SOLO and not trial.load.random_layout
+    where = process.Place(placement.server, alike=alike, own_session=placement.own_sessions)
     with ExitStack() as stack:
         servers = [
             stack.enter_context((foreign if seat.arm.is_foreign else process).server(seat.arm, where))
@@ -92,12 +93,14 @@ def _measure(trial: Trial, attempt: int, program: k6.K6, placement: Placement) -
         addresses = [server.ready() for server in servers]  # all start at once
         by_turns = trial.method == TURNS
         shares = [[address] for address in addresses] if by_turns else [addresses]
-        opens_at_ms = k6.opening(trial.load, len(shares)) if by_turns else None
+        opens_at_ms = opening(trial.load, len(shares)) if by_turns else None
         loads = [
-            stack.enter_context(k6.running(program, share, trial.load, process.Place(placement.k6), opens_at_ms))
+            stack.enter_context(
+                generators.running(programs, share, trial.load, process.Place(placement.generator), opens_at_ms)
+            )
             for share in shares
         ]
-        alike = [process.is_alike(server.pid) for server in servers] if where.alike else [None]
+        layouts = [process.is_alike(server.pid) for server in servers] if where.alike else [None]
         window = [load.window() for load in loads][-1]
         pids = [one.pid for one in (*loads, *servers)]
         watched: list[Watched] = [*loads, *servers]
@@ -111,14 +114,18 @@ def _measure(trial: Trial, attempt: int, program: k6.K6, placement: Placement) -
         _sleep_until(window.until_ms, watched)
         closed_ns, closed_late_ms, used_until_ns = _read(pids, window.until_ms)
         took_turns, own_s = watchdog.end(missing) if by_turns else (None, [None] * len(servers))
-        k6_peak = sum(process.peak_rss_bytes(load.pid) for load in loads)
+        generator_peak = sum(process.peak_rss_bytes(load.pid) for load in loads)
         summaries = [load.finish(AFTER_WINDOW_S) for load in loads]
-        calls = [k6.calls(summary, one) for load, summary in zip(loads, summaries, strict=True) for one in load.numbers]
         peaks = list(map(_peak_rss_bytes, servers))
         counts = [server.stop() for server in servers]
+        numbered = [(load, number) for load in loads for number in load.numbers]
+        calls = [
+            load.calls(number, count if server.has_usual_words else None)
+            for (load, number), count, server in zip(numbered, counts, servers, strict=True)
+        ]
     window_s = (closed_ns - opened_ns) / 1e9
     used_s = [(until - since) / 1e9 for since, until in zip(used_ns, used_until_ns, strict=True)]
-    k6_s, servers_s = sum(used_s[: len(loads)]), used_s[len(loads) :]
+    generator_s, servers_s = sum(used_s[: len(loads)]), used_s[len(loads) :]
     result = TrialResult(
         trial=trial,
         attempt=attempt,
@@ -128,16 +135,16 @@ def _measure(trial: Trial, attempt: int, program: k6.K6, placement: Placement) -
             Served(counted, count, Usage(cpu_s, window_s, placement.server, peak), own)
             for counted, count, cpu_s, peak, own in zip(calls, counts, servers_s, peaks, own_s, strict=True)
         ),
-        k6=Usage(k6_s, window_s, placement.k6, k6_peak),
-        k6_cores_available=len(placement.k6) or len(usable_cpus()),
+        generator=Usage(generator_s, window_s, placement.generator, generator_peak),
+        generator_cores_available=len(placement.generator) or len(usable_cpus()),
         turns=took_turns,
         late_ms=(opened_late_ms, closed_late_ms),
-        alike=None if None in alike else all(alike),
+        alike=None if None in layouts else all(layouts),
     )
     return result, summaries
 
 
-def _wait_for_all(trial: Trial, window: k6.Window, watched: Sequence[Watched], loads: Sequence[k6.RunningLoad]) -> int:
+def _wait_for_all(trial: Trial, window: Window, watched: Sequence[Watched], loads: Sequence[RunningLoad]) -> int:
     """Wait until every VU of every server has had an answer; return how many had none when turns had to begin."""
     everybody, until_s = trial.load.vus * len(trial.seats), window.from_ms / 1e3 - LEAST_WARMUP_S
     while (missing := everybody - sum(load.answered() for load in loads)) > 0 and time.time() < until_s:
@@ -148,11 +155,11 @@ def _wait_for_all(trial: Trial, window: k6.Window, watched: Sequence[Watched], l
 
 
 def _turns(
-    trial: Trial, attempt: int, window: k6.Window, teams: Sequence[tuple[int, int]], placement: Placement
+    trial: Trial, attempt: int, window: Window, teams: Sequence[tuple[int, int]], placement: Placement
 ) -> AbstractContextManager[turns.RunningTurns]:
     ahead_s = time.monotonic() - time.time()
     by_monotonic = window.from_ms / 1e3 + ahead_s, window.until_ms / 1e3 + ahead_s
-    return turns.turns(teams, trial.load.turn_ms, by_monotonic, f"{trial.block}/{attempt}", placement.k6)
+    return turns.turns(teams, trial.load.turn_ms, by_monotonic, f"{trial.block}/{attempt}", placement.generator)
 
 
 def _read(pids: Sequence[int], due_ms: int) -> tuple[int, float, list[int]]:

@@ -14,14 +14,14 @@ def draw(name: str, folder: str | Path) -> "Image":
 
     The names are those of the files in `figures/`; an unknown one is refused with a PlanError that lists them.
     """
-    from perfkit.show import figures, figures_compare, figures_engines, figures_published, kit  # noqa: PLC0415 - heavy
+    from perfkit.show.figures import compare, engines, kit, published, robust, sweep  # noqa: PLC0415 - heavy
 
     known: dict[str, Any] = {
         name: (function, module.inputs)
-        for module in (figures, figures_compare, figures_engines, figures_published)
+        for module in (sweep, compare, robust, engines, published)
         for name, function in module.ALL.items()
     }
-    known |= {name: (function, figures_compare.sweep_inputs) for name, function in figures_compare.OF_A_SWEEP.items()}
+    known |= {name: (function, compare.sweep_inputs) for name, function in compare.OF_A_SWEEP.items()}
     if name not in known:
         raise PlanError(f"figure {name!r} is unknown; the figures are: {', '.join(known)}")
     function, inputs = known[name]

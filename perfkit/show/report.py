@@ -6,11 +6,13 @@ import pandas as pd
 
 from perfkit.analysis import comparison
 from perfkit.analysis.comparison import Answer
+from perfkit.analysis.robust import Robustness
 from perfkit.analysis.statistics import FEW_BLOCKS
 from perfkit.design.engines import PATTERNS
 from perfkit.design.plan import HANDICAP, SMALL_HANDICAP, SOLO
 from perfkit.record.environment import Environment
 from perfkit.record.validity import FLAGS
+from perfkit.show import robust as together
 from perfkit.show import words
 
 ABSENT = "-"
@@ -103,6 +105,11 @@ def verdict(answer: Answer) -> Markdown:
     return Markdown(f"# {large}\n\n## {words.sentence(answer)}\n\n{' '.join(beneath)}")
 
 
+def robust(robustness: Robustness) -> Markdown:
+    """Return what a comparison says under several loads: one sentence, large, and a row for each."""
+    return Markdown(together.table(robustness))
+
+
 def solo(answer: Answer) -> Markdown:
     """Return what the solo trials of a comparison say, each metric with what they could have seen."""
     loads = answer.plan.loads(SOLO)
@@ -145,8 +152,10 @@ def study_tables(table: pd.DataFrame) -> Markdown:
 
 def _amount(column: str) -> Callable[[pd.DataFrame], str]:
     def cell(trials: pd.DataFrame) -> str:
-        amount = trials[column].mean()
-        return f"{_bytes(amount)} ({_bytes(amount / trials['duration_s'].iloc[0])}/s)" if len(trials) else ABSENT
+        amount = trials[column].astype(float).mean()
+        if pd.isna(amount):  # no trial, or a generator that does not say
+            return ABSENT
+        return f"{_bytes(amount)} ({_bytes(amount / trials['duration_s'].iloc[0])}/s)"
 
     return cell
 

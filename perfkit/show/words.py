@@ -71,7 +71,10 @@ def _sentences(table: pd.DataFrame, metric: str) -> Iterator[str]:
     levels = contrast.usable_levels(table, metric)
     name = METRIC_WORDS[metric][0]
     if not levels:
-        yield f"No verdict on {name}: at every level, trials were invalid or k6 was the limit instead of the server."
+        yield (
+            f"No verdict on {name}: at every level, trials were invalid or the load generator was the limit instead of "
+            "the server."
+        )
     elif len(names) == 1:
         yield f"One arm alone ({names[against]}) gives no comparison of {name}."
     else:
@@ -83,7 +86,7 @@ def _sentences(table: pd.DataFrame, metric: str) -> Iterator[str]:
 def _ratio_sentence(result: Ratio, names: dict[str, str]) -> str:
     name, more, less, does = METRIC_WORDS[result.metric]
     arm, baseline = names[result.arm], names[result.baseline]
-    where = f"at {_listed(result.levels)} {FACTORS[result.factor].unit}" + (
+    where = f"at {listed(result.levels)} {FACTORS[result.factor].unit}" + (
         " together" if len(result.levels) > 1 else ""
     )
     change = (result.ratio - 1) * 100
@@ -101,8 +104,9 @@ def _ratio_sentence(result: Ratio, names: dict[str, str]) -> str:
     return f"{arm} {does} {abs(change):.1f} % {more if change > 0 else less} than {baseline} ({rests_on}, {where})."
 
 
-def _listed(levels: Sequence[int]) -> str:
-    *rest, last = map(str, levels)
+def listed(things: Sequence[object]) -> str:
+    """Return things with commas and an `and` between."""
+    *rest, last = map(str, things)
     return f"{', '.join(rest)} and {last}" if rest else last
 
 
@@ -110,7 +114,7 @@ def sentence(answer: Answer) -> str:
     """Return what a comparison says, in one sentence."""
     plan, result = answer.plan, answer.cpu_per_call
     if result is None or answer.verdict == comparison.NOT_TRUSTED:
-        return f"The instrument is not trusted here: {_distrust(answer)}."
+        return f"The instrument is not trusted here: {distrust(answer)}."
     a, b = comparison.names(plan)
     size, margin = _size(answer), f"{plan.margin_pct:g} % in CPU per call"
     if answer.verdict == comparison.NOT_KNOWN:
@@ -135,7 +139,7 @@ def _size(answer: Answer) -> str:
     )
 
 
-def _distrust(answer: Answer) -> str:
+def distrust(answer: Answer) -> str:
     """Return why nothing is concluded."""
     if answer.cpu_per_call is None:
         return f"of {answer.paired_trials} {answer.plan.paired} trials, {answer.blocks} count"
@@ -176,30 +180,38 @@ def control_sentence(control: Control) -> str:
 
 def caveats(answer: Answer) -> list[str]:
     """Return what limits a comparison, that of all comparisons last."""
-    listed = [_flagged(one) for one in answer.flagged]
+    found = [_flagged(one) for one in answer.flagged]
     if answer.solo_is_void:
-        listed.append("No verdict on throughput or latency: k6 was the limit in solo trials, or some do not count.")
+        found.append(
+            "No verdict on throughput or latency: the load generator was the limit in solo trials, or some do not "
+            "count."
+        )
+    if answer.idle is not None and answer.idle > 1 - comparison.BUSY:
+        found.append(
+            f"The servers waited for their load: one left {answer.idle * 100:.0f} % of its core idle. No difference in "
+            "throughput of up to that is given a verdict."
+        )
     if answer.change is not None:
-        listed.append(
+        found.append(
             f"The machine changed in mid-run: a's CPU per call was {answer.change:.2f} times as much in the second "
             "half. Ratios are taken within trials, so they stay; they may hold for neither state alone."
         )
     if (looks := answer.plan.stop.looks) > 1:
-        listed.append(
+        found.append(
             f"The run was extended, and its answer may have been looked at before: the interval is that of "
             f"{100 - 5 / looks:g} %, corrected for {looks} looks."
         )
     if answer.steadiness and answer.steadiness.spread > SPREAD_CHANGED:
-        listed.append(
+        found.append(
             f"Blocks after the first {FIRST_STAGE} lie {answer.steadiness.spread:.1f} times as far apart as those; the "
             "interval is widened for it."
         )
     if answer.steadiness and CORRELATED < answer.steadiness.correlation <= TOO_CORRELATED:
-        listed.append(
+        found.append(
             f"Neighbouring blocks are alike (correlation {answer.steadiness.correlation:.2f}); the interval is widened "
             "for it."
         )
-    return [*listed, LOADS[answer.plan.paired]]
+    return [*found, LOADS[answer.plan.paired]]
 
 
 def _flagged(one: Flagged) -> str:

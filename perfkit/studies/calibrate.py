@@ -5,7 +5,6 @@ from pathlib import Path
 
 from perfkit.analysis.comparison import Answer
 from perfkit.design.parameters import PARAMETERS
-from perfkit.rig import k6
 from perfkit.studies import campaign, compare
 
 
@@ -17,5 +16,5 @@ def calibrate(studies: object, out: Path, **values: object) -> Iterator[Answer]:
     """
     count = PARAMETERS["studies"].read("studies", studies)
     plans = {f"study-{seed:02d}": compare.STUDY.plan(**values, seed=seed) for seed in range(1, count + 1)}
-    for folder in campaign.measure(plans, out, k6.find(str(values.get("k6", "k6")))):
+    for folder in campaign.measure(plans, out, str(values.get("k6", "k6"))):
         yield compare.answer(folder)

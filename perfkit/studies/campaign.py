@@ -17,10 +17,12 @@ from perfkit.design.parameters import PARAMETERS, Parameter
 from perfkit.design.plan import HANDICAP, SOLO, A, Load, Plan, Seat, Trial
 from perfkit.errors import LoadError, StoreError
 from perfkit.record import runs
+from perfkit.record.environment import Environment
 from perfkit.record.load import is_fulfilled, load_plan
 from perfkit.record.results import TrialResult
 from perfkit.record.validity import flags, is_valid
-from perfkit.rig import host, k6, trial
+from perfkit.rig import generators, host, trial
+from perfkit.rig.generators import Programs
 
 Plans = Mapping[str, Plan]
 """where in the campaign's folder a run goes → its plan"""
@@ -98,33 +100,35 @@ def _go(study: Study, values: Mapping[str, object], *, measuring: bool) -> Path:
     settings = study.settings(values)
     if stored := study.stored(settings):
         return stored
-    plans, generator = study._built(settings), k6.find(settings["k6"])
+    plans = study._built(settings)
     if ONE in plans:
-        with _opened(plans[ONE], generator, settings["out"]) as opened:
+        programs = _programs(plans, settings["k6"])
+        with _opened(plans[ONE], programs, settings["out"]) as opened:
             if measuring:
-                _measure(opened, generator)
+                _measure(opened, programs)
             return opened.folder
     folder = Path(settings["out"]) if settings["out"] else runs.RUNS / study.name
     if measuring:
-        for _ in measure(plans, folder, generator):
+        for _ in measure(plans, folder, settings["k6"]):
             pass
     else:
-        _unfinished(plans, folder, generator)
+        _unfinished(plans, folder, _programs(plans, settings["k6"]))
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def measure(plans: Plans, folder: Path, generator: k6.K6) -> Iterator[Path]:
+def measure(plans: Plans, folder: Path, k6: str = "k6") -> Iterator[Path]:
     """Measure plans into `folder`, and give each run's folder when it is finished.
 
     A run that is there finished is kept, an unfinished one continued. One of another plan, machine, software or code is
-    refused with a StoreError, before the first is begun.
+    refused with a StoreError, before the first is begun. `k6` is the program, by name or path.
     """
-    todo = _unfinished(plans, folder, generator)
+    programs = _programs(plans, k6)
+    todo = _unfinished(plans, folder, programs)
     for name, plan in plans.items():
         if name in todo:
-            with _opened(plan, generator, folder / name) as opened:
-                _measure(opened, generator, f"{name}: ")
+            with _opened(plan, programs, folder / name) as opened:
+                _measure(opened, programs, f"{name}: ")
         yield folder / name
 
 
@@ -138,28 +142,36 @@ def of_study(folder: str | Path, study: str) -> Path:
     return Path(folder)
 
 
-def _unfinished(plans: Plans, folder: Path, generator: k6.K6) -> set[str]:
+def _programs(plans: Plans, k6: str) -> Programs:
+    return generators.find((cell.load for plan in plans.values() for cell in plan.cells), k6)
+
+
+def _unfinished(plans: Plans, folder: Path, programs: Programs) -> set[str]:
     todo = set()
     for name, plan in plans.items():
         if (folder / name / "plan.json").exists():
-            going_on = runs.refuse_unlike(folder / name, plan, host.collect(generator.version, plan.arms))
+            going_on = runs.refuse_unlike(folder / name, plan, _here(plan, programs))
             if is_fulfilled(folder / name, going_on, stopping.is_over):
                 continue
         todo.add(name)
     return todo
 
 
-def _opened(plan: Plan, generator: k6.K6, out: str | Path) -> AbstractContextManager[runs.OpenRun]:
-    return runs.open_run(plan, host.collect(generator.version, plan.arms), stopping.is_over, out)
+def _opened(plan: Plan, programs: Programs, out: str | Path) -> AbstractContextManager[runs.OpenRun]:
+    return runs.open_run(plan, _here(plan, programs), stopping.is_over, out)
 
 
-def _measure(opened: runs.OpenRun, generator: k6.K6, prefix: str = "") -> None:
+def _here(plan: Plan, programs: Programs) -> Environment:
+    return host.collect({name: program.version for name, program in programs.items()}, plan.arms)
+
+
+def _measure(opened: runs.OpenRun, programs: Programs, prefix: str = "") -> None:
     """Measure block after block until the plan's stop rule ends it, showing progress and time left on stderr."""
     plan = opened.plan
     placement = trial.place(pin=plan.pin, own_sessions=not plan.share_session)
     if plan.pin and not placement.server:
         _log.warning("server and k6 are not pinned: that takes Linux and two cores")
-    pilot = _pilot(opened, generator, placement)
+    pilot = _pilot(opened, programs, placement)
     # Not drawn inside a window: whatever else runs sleeps while one is measured.
     with tqdm(**_extent(plan, opened.finished), file=sys.stderr, ncols=100) as progress:
         while not stopping.is_over(plan, opened.finished):
@@ -167,12 +179,12 @@ def _measure(opened: runs.OpenRun, generator: k6.K6, prefix: str = "") -> None:
             for planned in plan.block(block):
                 one = piloted(planned, pilot) if pilot else planned
                 progress.set_description(f"{prefix}{_position(plan, block)}, {one.load.vus} VUs, {one.name}")
-                result, summaries = trial.measure(one, attempt, generator, placement)
+                result, summaries = trial.measure(one, attempt, programs, placement)
                 opened.append(result, summaries)
                 progress.update(_step(plan, result))
 
 
-def _pilot(opened: runs.OpenRun, generator: k6.K6, placement: trial.Placement) -> Pilot | None:
+def _pilot(opened: runs.OpenRun, programs: Programs, placement: trial.Placement) -> Pilot | None:
     """Return what a trial of the handicap's reference alone said at the run's begin; None without a handicap."""
     seated = ((cell.load.vus, seat) for cell in opened.plan.cells for seat in cell.seats)
     vus, arm = next(((vus, seat.arm) for vus, seat in seated if seat.role == HANDICAP), (0, None))
@@ -181,7 +193,7 @@ def _pilot(opened: runs.OpenRun, generator: k6.K6, placement: trial.Placement) -
     if pilot := opened.pilot:
         return pilot
     load = Load(vus, *PILOT_S)
-    result, _ = trial.measure(Trial(0, SOLO, (Seat(A, arm),), load), 0, generator, placement)
+    result, _ = trial.measure(Trial(0, SOLO, (Seat(A, arm),), load), 0, programs, placement)
     cost_us = result.served[0].cpu_per_call_us(load)
     if cost_us is None or not is_valid(result):
         raise LoadError(f"the pilot trial of {arm.name} does not count: {', '.join(flags(result))}")

@@ -1,12 +1,16 @@
 """The comparison: two arms and their controls in each block, at one load, until the answer is known."""
 
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
 
-from perfkit.analysis import comparison
+from perfkit.analysis import comparison, robust
 from perfkit.analysis.comparison import Answer
+from perfkit.analysis.robust import Robustness
 from perfkit.design.arms import parse_arm
+from perfkit.design.factors import H2LOAD, K6, KIND
 from perfkit.design.paired import refuse_unturnable, turn_for
 from perfkit.design.parameters import explained
 from perfkit.design.plan import AA, SOLO, TURNS, Cell, Load, Plan, StopRule, refuse_impossible, seats
@@ -15,6 +19,9 @@ from perfkit.record.load import load, load_plan
 from perfkit.studies import campaign
 from perfkit.studies.campaign import ONE, Plans, Study
 
+ROBUST_VUS = (10, 100)
+"""Numbers of VUs that an answer must hold at to be called robust."""
+
 
 def compare(
     a: object = "threads/mutex",
@@ -22,6 +29,8 @@ def compare(
     vus: object = 20,
     method: object = "turns",
     turn_ms: object = 0,
+    generators: object = "k6",
+    robust: object = False,
     rate: object = None,
     budget_s: object = 120,
     precision_pct: object = 1,
@@ -50,6 +59,8 @@ def _plans(
     vus: int,
     method: str,
     turn_ms: int,
+    generators: tuple[str, ...],
+    robust: bool,
     rate: int | None,
     budget_s: float,
     precision_pct: float,
@@ -67,16 +78,21 @@ def _plans(
     if turn_ms and method != TURNS:
         raise PlanError(f"turn_ms={turn_ms} is of trials by turns, and method={method}; leave one out")
     all_seats = seats(parse_arm(str(a), workers), parse_arm(str(b), workers))
-    alone = Load(vus, warmup_s, duration_s, rate)
-    if method == SOLO:
-        cells = [Cell(SOLO, (seat,), alone) for seat in all_seats]
-    else:
+    if method == TURNS:
+        turn_ms = turn_ms or turn_for(all_seats)
+        refuse_unturnable(all_seats, turn_ms)
+    cells: list[Cell] = []
+    for generator, level in product((K6, H2LOAD) if robust else generators, ROBUST_VUS if robust else (vus,)):
+        alone = Load(level, warmup_s, duration_s, rate, generator=generator)
+        if method == SOLO:  # laid out at random in any case
+            cells += [Cell(SOLO, (seat,), alone) for seat in all_seats]
+            continue
         # The servers of such a trial are in a closed loop, so that they are saturated.
-        if method == TURNS:
-            turn_ms = turn_ms or turn_for(all_seats)
-            refuse_unturnable(all_seats, turn_ms)
-        together = Load(vus, warmup_s, duration_s, turn_ms=turn_ms)
-        cells = [Cell(method, all_seats, together)]
+        together = replace(alone, rate=None, turn_ms=turn_ms)
+        cells += [
+            Cell(method, all_seats, replace(together, random_layout=at_random))
+            for at_random in ((False, True) if robust else (False,))
+        ]
         if solo:
             cells += [Cell(SOLO, (seat,), alone) for seat in all_seats if seat.role != AA]
     stop = StopRule(budget_s=budget_s, precision_pct=precision_pct)
@@ -91,13 +107,32 @@ STUDY = Study(
 )
 
 
-def tables(run: str | Path) -> tuple[Plan, pd.DataFrame, pd.DataFrame]:
-    """Return the plan of a comparison's run, and the tables of its paired and of its solo trials."""
+Tables = tuple[Plan, pd.DataFrame, pd.DataFrame]
+"""a plan, and the tables of its paired and of its solo trials"""
+
+
+def variations(run: str | Path) -> list[Tables]:
+    """Return what a comparison's run has under each kind of load, that which was asked for first at the beginning."""
     folder = campaign.of_study(run, STUDY.name)
     plan = load_plan(folder)
-    return plan, load(folder, plan.paired), load(folder)
+    paired, solo = load(folder, plan.paired), load(folder)
+    return [(one, _of_kind(paired, one.cells[0].load), _of_kind(solo, one.cells[0].load)) for one in plan.variations]
+
+
+def tables(run: str | Path) -> Tables:
+    """Return what a comparison's run has under the first kind of load."""
+    return variations(run)[0]
 
 
 def answer(run: str | Path) -> Answer:
-    """Return what the comparison in this run folder says."""
+    """Return what the comparison in this run folder says, under the first kind of load."""
     return comparison.answer(*tables(run))
+
+
+def robustness(run: str | Path) -> Robustness:
+    """Return whether what the comparison says holds under all kinds of load that it was measured under."""
+    return robust.judge([(comparison.answer(*one), one[1]) for one in variations(run)])
+
+
+def _of_kind(table: pd.DataFrame, load: Load) -> pd.DataFrame:
+    return table[(table[list(KIND)] == list(load.kind)).all(axis=1)]

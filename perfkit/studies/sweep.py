@@ -17,6 +17,7 @@ def sweep(
     warmup_s: object = 1,
     repeats: object = 5,
     rate: object = None,
+    generator: object = "k6",
     connect_per_iteration: object = False,
     joint: object = False,
     workers: object = 10,
@@ -42,6 +43,7 @@ def _plans(
     warmup_s: float,
     repeats: int,
     rate: int | None,
+    generator: str,
     connect_per_iteration: bool,
     joint: bool,
     workers: int,
@@ -55,7 +57,7 @@ def _plans(
         raise PlanError(f"rate={rate} and joint=True: servers that share a core must be saturated; leave out one")
     cells: list[Cell] = []
     for level in vus:
-        load = Load(level, warmup_s, duration_s, rate, connect_per_iteration)
+        load = Load(level, warmup_s, duration_s, rate, connect_per_iteration, generator=generator)
         cells += solo_cells(subjects, load)
         if joint:
             cells.append(Cell(JOINT, seats(*subjects), load))

@@ -27,7 +27,8 @@ def joint(ratio=1.05, blocks=12, sd=0.005, aa=1.0, handicap=1.12, base_us=100.0,
             rows.append(
                 {"block": block, "attempt": 0, "method": "joint", "role": role, "vus": 20,
                  "cpu_per_call_us": cost, "burn_us": 10 * (role == "handicap"), "took_s": 4.0, "valid": True,
-                 "complete": True, "flags": flags, "started_at": f"{block}"}
+                 "complete": True, "flags": flags, "started_at": f"{block}", "rate": None,
+                 "server_cpu_s": 1.0, "own_s": 1.0}
             )  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -43,6 +44,7 @@ def alone(ratio=1.05, blocks=12, sd=0.03, handicap=1.12, seed=1, flags="", valid
                 {"block": block, "attempt": 0, "method": "solo", "role": role, "vus": 20,
                  "cpu_per_call_us": cost, "took_s": 3.0,
                  "valid": valid, "complete": True, "flags": flags, "started_at": f"{block}{role}",
+                 "rate": None, "server_cpu_s": 1.0, "own_s": 1.0,
                  "throughput_rps": 1e6 / cost, "p50_ms": cost / 5, "p95_ms": cost / 4, "p99_ms": cost / 3}
             )  # fmt: skip
     return pd.DataFrame(rows)

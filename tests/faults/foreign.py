@@ -6,7 +6,7 @@ import pytest
 
 from perfkit.errors import PerfkitError
 from perfkit.record.validity import flags
-from perfkit.rig import k6, process, trial
+from perfkit.rig import generators, process, trial
 from tests.conftest import plan_compare
 from tests.faults.bench import Bench, fault
 from tests.rig.test_foreign import SERVER as FOREIGN
@@ -17,7 +17,7 @@ def _foreign(bench: Bench, counting: str) -> tuple[str, str]:
     path.write_text(FOREIGN.replace("self.count += request.value", counting).replace(
         "MESSAGE", 'f"Incremented value is {self.count}"'))  # fmt: skip
     plan = plan_compare(b=f"exec:{sys.executable} {path} {{port}}", vus=3, turn_ms=20, duration_s=1, warmup_s=0.3)
-    result, _ = trial.measure(plan.block(0)[0], 0, k6.find(), trial.place(pin=True))
+    result, _ = trial.measure(plan.block(0)[0], 0, generators.find(), trial.place(pin=True))
     (flag,) = set(flags(result)) - {"unsaturated", "generator limited", "late turns"}
     return f"the trial is flagged: {flag}", "the trial, which counts for nothing"
 
@@ -37,7 +37,7 @@ def _foreign_start(bench: Bench, command: str) -> tuple[str, str]:
     bench.monkeypatch.setattr(process, "START_S", 3.0)
     plan = plan_compare(b=f"exec:{command}", vus=3, turn_ms=20, duration_s=1, warmup_s=0.3)
     with pytest.raises(PerfkitError) as told:
-        trial.measure(plan.block(0)[0], 0, k6.find(), trial.place(pin=True))
+        trial.measure(plan.block(0)[0], 0, generators.find(), trial.place(pin=True))
     return str(told.value), "no trial was made of it"
 
 

@@ -11,7 +11,8 @@ import pytest
 
 import perfkit
 from perfkit.errors import PerfkitError
-from perfkit.rig import k6, process, trial
+from perfkit.rig import process, trial
+from perfkit.rig.generators import k6
 from tests.faults.bench import PLAN, Bench, fault
 
 

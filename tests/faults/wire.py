@@ -13,7 +13,8 @@ import psutil
 from perfkit._proto import counter_pb2, counter_pb2_grpc
 from perfkit.design.arms import parse_arm
 from perfkit.design.plan import Load
-from perfkit.rig import k6, process, trial
+from perfkit.rig import process, trial
+from perfkit.rig.generators import k6
 from perfkit.rig.process import Place
 from tests.faults.bench import Bench, fault
 
@@ -171,7 +172,7 @@ def _(bench: Bench) -> tuple[str, str]:
     sizes = []
     with process.server(arm, Place(trial.place(pin=True).server)) as server:
         address = server.ready()
-        with k6.running(k6.find(), [address], load, Place(trial.place(pin=True).k6)) as running:
+        with k6.running(k6.find(), [address], load, Place(trial.place(pin=True).generator)) as running:
             window = running.window()
             for moment in (window.from_ms + 1000, window.until_ms - 1000):
                 time.sleep(max(0.0, moment / 1e3 - time.time()))

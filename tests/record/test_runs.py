@@ -17,7 +17,7 @@ from tests.conftest import SMALL, plan_compare, plan_sweep
 
 @pytest.fixture
 def here():
-    return host.collect("1.1.0")
+    return host.collect({"k6": "1.1.0"})
 
 
 def open_run(plan, here, out=""):

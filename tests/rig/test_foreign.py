@@ -4,7 +4,7 @@ import pytest
 
 from perfkit.design.arms import parse_arm
 from perfkit.errors import ServerError
-from perfkit.rig import foreign, k6, trial
+from perfkit.rig import foreign, generators, trial
 from perfkit.rig.process import Place
 from tests.conftest import plan_compare
 
@@ -45,14 +45,14 @@ def arm(tmp_path):
 
 def test_a_command_that_speaks_the_contract_is_loaded_counted_and_ended(arm):
     plan = plan_compare(b=arm().name, vus=3, turn_ms=20, duration_s=0.8, warmup_s=0.3)
-    result, _ = trial.measure(plan.block(0)[0], 0, k6.find(), trial.place(pin=True))
+    result, _ = trial.measure(plan.block(0)[0], 0, generators.find(), trial.place(pin=True))
     by_role = {seat.role: served for seat, served in zip(result.trial.seats, result.served, strict=True)}
     assert by_role["b"].final_count == by_role["b"].calls.acknowledged_total > 50
 
 
 def test_a_foreign_a_brings_its_yardstick(arm):
     plan = plan_compare(a=arm().name, b="mutex", vus=3, turn_ms=20, duration_s=0.8, warmup_s=0.3)
-    result, _ = trial.measure(plan.block(0)[0], 0, k6.find(), trial.place(pin=True))
+    result, _ = trial.measure(plan.block(0)[0], 0, generators.find(), trial.place(pin=True))
     assert len(result.served) == 5
     assert all(one.final_count == one.calls.acknowledged_total for one in result.served)
 

@@ -35,7 +35,7 @@ def test_a_foreign_command_is_known_by_the_files_that_it_names(tmp_path):
     server = tmp_path / "server.py"
     server.write_text("one")
     arm = parse_arm(f"exec:python3 {server} {{port}}", 10)
-    (first,) = host.collect("1.1.0", [arm, parse_arm("mutex", 10)]).programs.items()
+    (first,) = host.collect({"k6": "1.1.0"}, [arm, parse_arm("mutex", 10)]).programs.items()
     assert first[0] == arm.command
     server.write_text("two")
-    assert host.collect("1.1.0", [arm]).programs[arm.command] != first[1]
+    assert host.collect({"k6": "1.1.0"}, [arm]).programs[arm.command] != first[1]

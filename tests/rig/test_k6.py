@@ -10,7 +10,7 @@ import pytest
 
 from perfkit.design.plan import Load
 from perfkit.errors import LoadError
-from perfkit.rig import k6
+from perfkit.rig.generators import k6
 from perfkit.rig.process import Place
 from tests.conftest import ROOT
 

@@ -11,7 +11,8 @@ from perfkit.design.paired import Pilot, piloted
 from perfkit.design.plan import Load
 from perfkit.record.rows import rows
 from perfkit.record.validity import flags
-from perfkit.rig import k6, trial
+from perfkit.rig import generators, trial
+from perfkit.rig.generators import k6
 from perfkit.rig.host import usable_cpus
 from tests.conftest import plan_compare, solo
 
@@ -27,7 +28,7 @@ def closed(**load):
 
 
 def measure(one, pin=True):
-    result, _ = trial.measure(one, 0, k6.find(), trial.place(pin=pin))
+    result, _ = trial.measure(one, 0, generators.find(), trial.place(pin=pin))
     return result
 
 
@@ -74,10 +75,10 @@ def test_server_and_k6_are_kept_on_cores_of_their_own_where_there_are_two():
         assert placement == trial.Placement()
     else:
         assert len(placement.server) == 1
-        assert placement.k6
-        assert not set(placement.server) & set(placement.k6)
+        assert placement.generator
+        assert not set(placement.server) & set(placement.generator)
         result = measure(closed())
-        assert (result.served[0].usage.cpus, result.k6.cpus) == (placement.server, placement.k6)
+        assert (result.served[0].usage.cpus, result.generator.cpus) == (placement.server, placement.generator)
 
 
 def test_calls_over_the_time_limit_are_counted_and_in_no_latency(descendants, monkeypatch):

@@ -12,7 +12,7 @@ from perfkit.design.paired import Pilot, piloted
 from perfkit.errors import LoadError
 from perfkit.record.rows import rows
 from perfkit.record.validity import flags
-from perfkit.rig import k6, process, trial, turns
+from perfkit.rig import generators, process, trial, turns
 from perfkit.rig.process import Place
 from tests.conftest import command_of, plan_compare
 from tests.rig.test_process import gone_within
@@ -126,7 +126,7 @@ PILOT = Pilot(cpu_per_call_us=3000)  # a handicap that no noise hides
 
 def by_turns(**values):
     (one,) = plan_compare(**{"vus": 5, "duration_s": 1, "warmup_s": 0.4, **values}).block(0)
-    result, _ = trial.measure(piloted(one, PILOT), 0, k6.find(), trial.place(pin=True))
+    result, _ = trial.measure(piloted(one, PILOT), 0, generators.find(), trial.place(pin=True))
     return result
 
 

@@ -8,7 +8,10 @@ from matplotlib.container import ErrorbarContainer
 from perfkit.analysis import contrast, statistics
 from perfkit.errors import PlanError
 from perfkit.record.load import load
-from perfkit.show import draw, figures, figures_compare, kit, words
+from perfkit.show import draw, words
+from perfkit.show.figures import compare as figures_compare
+from perfkit.show.figures import kit
+from perfkit.show.figures import sweep as figures
 
 
 @pytest.fixture

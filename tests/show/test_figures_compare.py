@@ -6,7 +6,8 @@ import pytest
 
 import perfkit
 from perfkit.record.load import load
-from perfkit.show import draw, figures_compare, words
+from perfkit.show import draw, words
+from perfkit.show.figures import compare as figures_compare
 from tests.analysis.test_comparison import NO_SOLO, PLAN, alone, answer, comparison, joint
 
 
@@ -78,7 +79,7 @@ def test_a_real_comparison_is_drawn_whole_and_written(compared, tmp_path):
     drawn = sorted(float(y) for line in left.lines if line.get_label() != "equal" for y in line.get_ydata())
     assert drawn == pytest.approx(sorted(table["share"]))
     assert sorted(set(np.concatenate([line.get_ydata() for line in right.lines]))) == pytest.approx(
-        sorted({*table["k6_busy"], 0.9})
+        sorted({*table["generator_busy"], 0.9})
     )
 
 
@@ -103,14 +104,14 @@ def test_a_sweep_without_joint_trials_says_so():
 
 
 def test_a_comparison_that_can_not_be_trusted_is_drawn_too():
-    table = joint(blocks=1, flags="x").assign(share=0.25, k6_busy=0.5)
+    table = joint(blocks=1, flags="x").assign(share=0.25, generator_busy=0.5)
     for figure in figures_compare.ALL.values():
         figure(answer(blocks=1), table, NO_SOLO).draw_without_rendering()
 
 
 def test_an_equal_share_is_that_of_the_servers_of_one_trial():
     """A block has one of the two handicaps, so there are more roles than servers."""
-    table = joint().assign(share=0.25, k6_busy=0.5)
+    table = joint().assign(share=0.25, generator_busy=0.5)
     table.loc[(table["role"] == "handicap") & (table["block"] % 2 == 1), "role"] = "small handicap"
     left, _ = figures_compare.shares(answer(), table, NO_SOLO).axes
     (equal,) = [line for line in left.lines if line.get_label() == "equal"]

@@ -14,7 +14,7 @@ from tests.conftest import plan_compare
 def here():
     from dataclasses import replace
 
-    return replace(host.collect("1.1.0"), load_1m=0.0, gil=False, cores=2)
+    return replace(host.collect({"k6": "1.1.0"}), load_1m=0.0, gil=False, cores=2)
 
 
 def table(**options):
@@ -62,7 +62,7 @@ def test_the_answer_ends_with_the_primary_metric(here):
 @pytest.mark.parametrize(
     ("columns", "caveat"),
     [
-        ({"flags": "generator limited"}, "k6 used more than 90 % of its cores"),
+        ({"flags": "generator limited"}, "load generator used more than 90 % of its cores"),
         (
             {"flags": "failures", "valid": False},
             "Calls failed, so nothing counts, in 24 of 24 trials (inputQ at 10 VUs, ",

@@ -5,7 +5,6 @@ import pytest
 
 import perfkit
 from perfkit.errors import LoadError, PlanError, StoreError
-from perfkit.rig import k6
 from perfkit.studies import campaign, sweep
 from perfkit.studies.catalogue import CATALOGUE
 from tests.conftest import SMALL, plan_sweep
@@ -73,7 +72,7 @@ def two():
 def test_a_campaign_keeps_what_is_finished_and_measures_the_rest(measured, tmp_path):
     shutil.copytree(measured, tmp_path / "first")
     before = (tmp_path / "first/trials.jsonl").read_bytes()
-    folders = list(campaign.measure(two(), tmp_path, k6.find()))
+    folders = list(campaign.measure(two(), tmp_path))
     assert folders == [tmp_path / "first", tmp_path / "second"]
     assert (tmp_path / "first/trials.jsonl").read_bytes() == before
     assert len(perfkit.load(tmp_path / "second")) == 2
@@ -93,5 +92,5 @@ def test_a_finished_run_of_another_machine_k6_or_code_is_not_taken_as_good(measu
     path = tmp_path / "first/environment.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(StoreError, match=message):
-        list(campaign.measure(two(), tmp_path, k6.find()))
+        list(campaign.measure(two(), tmp_path))
     assert not (tmp_path / "second").exists()

@@ -11,7 +11,8 @@ from perfkit.design.arms import parse_arm
 from perfkit.design.plan import A, B
 from perfkit.errors import PlanError, StoreError
 from perfkit.record.runs import slug
-from perfkit.show import figures_engines, report_studies, words
+from perfkit.show import report_studies, words
+from perfkit.show.figures import engines as figures_engines
 from perfkit.studies import engines
 from tests.conftest import ROOT
 from tests.test_notebooks import outputs_of

@@ -6,7 +6,8 @@ import pytest
 
 import perfkit
 from perfkit import notebooks
-from perfkit.show import figures_published, report_studies, words
+from perfkit.show import report_studies, words
+from perfkit.show.figures import published as figures_published
 from perfkit.studies import published
 from tests.conftest import ROOT
 from tests.test_notebooks import outputs_of

@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from perfkit._proto import counter_pb2, counter_pb2_grpc
-from perfkit.rig import k6
+from perfkit.rig.generators import k6
 from tests.conftest import ROOT
 
 

@@ -14,7 +14,7 @@ from perfkit.design.factors import FACTORS
 from perfkit.record.load import load
 from perfkit.record.validity import GENERATOR_LIMIT, voiding
 from perfkit.show import words
-from perfkit.show.kit import ERROR_BARS, WIDE, against, blank, caption, label, logarithmic, row, rows, styles
+from perfkit.show.figures.kit import ERROR_BARS, WIDE, against, blank, caption, label, logarithmic, row, rows, styles
 
 TAIL = ("50", "90", "99", "99.9", "99.99")
 """Percentiles that the distribution's axis names."""
@@ -113,9 +113,9 @@ def instrument(table: pd.DataFrame) -> Figure:
     levels = sorted(table["vus"].unique())
     panels[0].plot(levels, levels, color="dimgray", linewidth=1, zorder=0, label="= VUs")
     label(panels[0], "calls in flight (Little's law)")
-    against(panels[1], table, "k6_busy")
+    against(panels[1], table, "generator_busy")
     panels[1].axhline(GENERATOR_LIMIT, color="dimgray", linewidth=1, label=f"limit, {GENERATOR_LIMIT:g}")
-    label(panels[1], "part of its cores that k6 used")
+    label(panels[1], "part of its cores that the generator used")
     against(panels[2], table, "server_cores")
     label(panels[2], "cores that the server used")
     for axes in panels[1:]:
@@ -149,7 +149,7 @@ def _title(table: pd.DataFrame, metric: str, factor: str) -> str:
 
 def _hollow(table: pd.DataFrame) -> str:
     is_void = any(table["flags"].str.contains(flag).any() for flag in voiding("throughput_rps"))
-    return "; hollow: k6 was the limit, not the server" if is_void else ""
+    return "; hollow: the load generator was the limit, not the server" if is_void else ""
 
 
 def _hdr(percentiles_ms: dict[str, float]) -> tuple[list[float], list[float]]:

@@ -10,14 +10,15 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from perfkit.checkout import ROOT
+from perfkit.design.factors import K6
 from perfkit.design.plan import TIMEOUT_S, Load
 from perfkit.errors import LoadError
 from perfkit.record.results import Calls, Distribution, enough_samples
+from perfkit.rig.generators.contract import PERCENTILES, Program, RunningLoad, Window
 from perfkit.rig.process import Place, child
 
 SCRIPT = ROOT / "k6" / "counter.js"
@@ -33,38 +34,11 @@ INSTALL = (
 START_S = 30.0
 """How long k6 may take to initialise its VUs; 1,000 take 0.3 s."""
 
-OPENING_S, OPENING_VU_S = 0.2, 0.004
-"""What each of several k6 may take until its VUs are there, and have connected and been answered: so much, and so much
-a VU."""
-
 FAILED_STATUSES = ("connect", *map(str, range(1, 17)))
 """What counter.js counts failures by: no connection, or a gRPC status code."""
 
-PERCENTILES = (
-    *map(str, range(1, 100)),
-    *(f"99.{tenth}" for tenth in range(1, 10)),
-    *(f"99.9{hundredth}" for hundredth in range(1, 10)),
-)
-"""Dense enough for a curve to p99.99, in rising order."""
 
-
-@dataclass(frozen=True, slots=True)
-class K6:
-    """A k6 that may be used."""
-
-    path: str
-    version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The measured window, in ms since the epoch."""
-
-    from_ms: int
-    until_ms: int
-
-
-def find(program: str = "k6") -> K6:
+def find(program: str = "k6") -> Program:
     """Return the k6 named, found on PATH or next to this interpreter; a LoadError says why there is none to use."""
     path = shutil.which(program) or shutil.which(program, path=str(Path(sys.executable).parent))
     if path is None:
@@ -79,19 +53,16 @@ def find(program: str = "k6") -> K6:
     release = (int(version[1]), int(version[2]))
     if release < OLDEST or release == REFUSED:
         raise LoadError(f"k6={path!r} is version {'.'.join(version.groups())}, which perfkit refuses; {INSTALL}")
-    return K6(path, ".".join(version.groups()))
+    return Program(K6, path, ".".join(version.groups()))
 
 
-class RunningLoad:
+class RunningK6(RunningLoad):
     """k6 at work on one or several servers."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes], summary: Path, servers: int) -> None:
-        self.pid = process.pid
-        self.numbers = range(servers)
-        """of its servers, by which `calls` asks for them"""
-        self._process = process
-        self._log = log
-        self._summary = summary
+        super().__init__(K6, process, log, servers)
+        self._file = summary
+        self._summary: dict[str, Any] = {}
 
     def window(self) -> Window:
         """Wait until k6 has initialised its VUs and says when the window opens."""
@@ -108,44 +79,23 @@ class RunningLoad:
         """Return how many VUs have had their first answer, of a load with an appointed window."""
         return self._output().count("perfkit answered\n")
 
-    def check(self) -> None:
-        """Raise a LoadError if k6 has ended before its time."""
-        if self._process.poll() == 0:
-            raise LoadError(
-                "k6 was at its end before the window was, by this machine's clock, which may have been set back"
-            )
-        if self._process.poll() is not None:
-            raise LoadError(f"k6 {self._how_it_ended()} in mid-trial; it said: {self._output()[-500:]!r}")
-
     def finish(self, patience_s: float) -> dict[str, Any]:
         """Wait for the last calls to end and return k6's summary."""
-        try:
-            self._process.wait(patience_s)
-        except subprocess.TimeoutExpired as error:
-            raise LoadError(f"k6 did not end within {patience_s:g} s of its window") from error
-        if self._process.returncode != 0 or not self._summary.exists():
-            raise LoadError(f"k6 {self._how_it_ended()} without a good result; it said: {self._output()[-500:]!r}")
-        summary: dict[str, Any] = json.loads(self._summary.read_bytes())
-        return summary
+        self._wait(patience_s)
+        if not self._file.exists():
+            self._refuse_result()
+        self._summary = json.loads(self._file.read_bytes())
+        return self._summary
 
-    def _how_it_ended(self) -> str:
-        code = self._process.returncode
-        return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-
-    def _output(self) -> str:
-        self._log.seek(0)
-        return self._log.read().decode(errors="replace")
-
-
-def opening(load: Load, several: int) -> int:
-    """Return when `several` k6, started now on the same cores, can open a window together, in ms since the epoch."""
-    return round((time.time() + several * (OPENING_S + OPENING_VU_S * load.vus) + load.warmup_s) * 1e3)
+    def calls(self, server: int, final_count: int | None) -> Calls:  # noqa: ARG002 - k6 sees each call's status
+        """Return what k6 counted of a server."""
+        return calls(self._summary, server)
 
 
 @contextmanager
 def running(
-    k6: K6, addresses: Sequence[str], load: Load, place: Place, opens_at_ms: int | None = None
-) -> Iterator[RunningLoad]:
+    k6: Program, addresses: Sequence[str], load: Load, place: Place, opens_at_ms: int | None = None
+) -> Iterator[RunningK6]:
     """Load all `addresses` at once from one k6 process; one that shall open its window then says who is answered."""
     with tempfile.TemporaryDirectory(prefix="perfkit-") as folder, tempfile.TemporaryFile() as log:
         config, summary = Path(folder, "config.json"), Path(folder, "summary.json")
@@ -169,7 +119,7 @@ def running(
         with child(
             [*argv, str(SCRIPT)], place, environment=_environment(place.cpus), stdout=log, stderr=subprocess.STDOUT
         ) as process:
-            yield RunningLoad(process, log, summary, len(addresses))
+            yield RunningK6(process, log, summary, len(addresses))
 
 
 def calls(summary: dict[str, Any], server: int) -> Calls:

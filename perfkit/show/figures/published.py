@@ -1,4 +1,4 @@
-"""The published study and runs of ours → matplotlib figures."""
+"""The published study and runs of ours → matplotlib sweep."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,8 +9,19 @@ from matplotlib.figure import Figure
 
 from perfkit.analysis import contrast
 from perfkit.record.load import load
-from perfkit.show import figures
-from perfkit.show.kit import MORE_STYLES, WIDE, Style, against, bar, blank, caption, factor_axis, label, logarithmic
+from perfkit.show.figures import sweep
+from perfkit.show.figures.kit import (
+    MORE_STYLES,
+    WIDE,
+    Style,
+    against,
+    bar,
+    blank,
+    caption,
+    factor_axis,
+    label,
+    logarithmic,
+)
 from perfkit.studies.published import MANNERS, call_share, study
 
 Tables = Mapping[str, pd.DataFrame]
@@ -21,12 +32,12 @@ NAMES = dict(zip(MANNERS, ("ours, in its manner", "ours, connections kept"), str
 
 def study_throughput(tables: Tables) -> Figure:
     """The study's throughput, as a sweep's is drawn."""
-    return _single_runs(figures.throughput(next(iter(tables.values()))))
+    return _single_runs(sweep.throughput(next(iter(tables.values()))))
 
 
 def study_latency(tables: Tables) -> Figure:
     """The study's latency, as a sweep's is drawn."""
-    return _single_runs(figures.latency(next(iter(tables.values()))))
+    return _single_runs(sweep.latency(next(iter(tables.values()))))
 
 
 def _single_runs(figure: Figure) -> Figure:

@@ -18,7 +18,7 @@ from perfkit.design.plan import AA, JOINT, A, B, Plan
 from perfkit.record.load import load
 from perfkit.record.validity import EQUAL_SHARES, GENERATOR_LIMIT
 from perfkit.show import words
-from perfkit.show.kit import (
+from perfkit.show.figures.kit import (
     CONTROL_STYLES,
     MORE_STYLES,
     STYLES,
@@ -116,9 +116,9 @@ def shares(answer: Answer, paired: pd.DataFrame, _solo: pd.DataFrame) -> Figure:
     furthest = max((paired["share"] - equal).abs().max(), EQUAL_SHARES * equal) * 1.2
     left.set_ylim(equal - furthest, equal + furthest)
     left.set_ylabel("share of the servers' CPU time")
-    right.plot(paired["block"], paired["k6_busy"], "k.", label="k6")
+    right.plot(paired["block"], paired["generator_busy"], "k.", label="load generator")
     right.axhline(GENERATOR_LIMIT, color="dimgray", linewidth=1, label=f"limit, {GENERATOR_LIMIT:g}")
-    right.set_ylabel("part of its cores that k6 used")
+    right.set_ylabel("part of its cores that the generator used")
     right.set_ylim(0, 1.05)
     for axes in (left, right):
         axes.set_xlabel("block")

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 from perfkit.analysis.statistics import Interval
 from perfkit.design.arms import Arm
 from perfkit.show import report_studies
-from perfkit.show.kit import MORE_STYLES, STYLES, WIDE, Style, blank, caption, margin, row, rows
+from perfkit.show.figures.kit import MORE_STYLES, STYLES, WIDE, Style, blank, caption, margin, row, rows
 from perfkit.studies import engines
 from perfkit.studies.engines import Survey, is_limited
 

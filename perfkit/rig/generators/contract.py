@@ -1,0 +1,106 @@
+"""What a load generator is to a trial: a program at work, its measured window, and what it counted in the end."""
+
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import IO, Any
+
+from perfkit.design.plan import Load
+from perfkit.errors import LoadError
+from perfkit.record.results import Calls
+
+OPENING_S, OPENING_VU_S = 0.2, 0.004
+"""What each of several generators may take until its VUs are there, and have connected and been answered: so much, and
+so much a VU."""
+
+PERCENTILES = (
+    *map(str, range(1, 100)),
+    *(f"99.{tenth}" for tenth in range(1, 10)),
+    *(f"99.9{hundredth}" for hundredth in range(1, 10)),
+)
+"""Dense enough for a curve to p99.99, in rising order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A load generator that may be used."""
+
+    name: str
+    path: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The measured window, in ms since the epoch."""
+
+    from_ms: int
+    until_ms: int
+
+
+class RunningLoad(ABC):
+    """A generator at work on one or several servers."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes], log: IO[bytes], servers: int) -> None:
+        self.pid = process.pid
+        self.numbers = range(servers)
+        """of its servers, by which `calls` asks for them"""
+        self._name = name
+        self._process = process
+        self._log = log
+
+    @abstractmethod
+    def window(self) -> Window:
+        """Wait until the load has begun, or will by itself, and return when the window opens and closes."""
+
+    @abstractmethod
+    def answered(self) -> int:
+        """Return how many VUs have had their first answer, of a load with an appointed window."""
+
+    @abstractmethod
+    def finish(self, patience_s: float) -> dict[str, Any]:
+        """Wait for the last calls to end; return all that the generator itself says of the trial.
+
+        A LoadError if they don't end within that, or the result is no good.
+        """
+
+    @abstractmethod
+    def calls(self, server: int, final_count: int | None) -> Calls:
+        """Return what was counted of a server, after the end; its own count tells of replies in the usual words."""
+
+    def check(self) -> None:
+        """Raise a LoadError if the generator has ended before its time."""
+        if self._process.poll() == 0:
+            raise LoadError(
+                f"{self._name} was at its end before the window was, by this machine's clock, which may have been set "
+                "back"
+            )
+        if self._process.poll() is not None:
+            raise LoadError(f"{self._name} {self._how_it_ended()} in mid-trial; it said: {self._output()[-500:]!r}")
+
+    def _wait(self, patience_s: float) -> None:
+        try:
+            self._process.wait(patience_s)
+        except subprocess.TimeoutExpired as error:
+            raise LoadError(f"{self._name} did not end within {patience_s:g} s of its window") from error
+        if self._process.returncode != 0:
+            self._refuse_result()
+
+    def _refuse_result(self) -> None:
+        raise LoadError(
+            f"{self._name} {self._how_it_ended()} without a good result; it said: {self._output()[-500:]!r}"
+        )
+
+    def _how_it_ended(self) -> str:
+        code = self._process.returncode
+        return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+    def _output(self) -> str:
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")
+
+
+def opening(load: Load, several: int) -> int:
+    """Return when `several` generators, started now on the same cores, can open a window together, in epoch ms."""
+    return round((time.time() + several * (OPENING_S + OPENING_VU_S * load.vus) + load.warmup_s) * 1e3)

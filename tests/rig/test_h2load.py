@@ -1,0 +1,162 @@
+import shutil
+import sys
+
+import numpy as np
+import pytest
+
+from perfkit.design.arms import parse_arm
+from perfkit.design.plan import Load
+from perfkit.errors import LoadError, PlanError
+from perfkit.record.rows import rows
+from perfkit.record.validity import flags, is_valid
+from perfkit.rig import generators, trial
+from perfkit.rig.generators import h2load
+from perfkit.rig.generators.contract import Window
+from tests.conftest import plan_compare, solo
+from tests.rig.test_foreign import SERVER as FOREIGN
+
+installed = pytest.mark.skipif(
+    shutil.which("h2load") is None, reason="h2load is not installed (apt install nghttp2-client)"
+)
+
+SAID = """
+finished in 3.00s, 3635.00 req/s, 400.00KB/s
+requests: 10905 total, 10925 started, 10905 done, 10905 succeeded, 0 failed, 0 errored, 0 timeout
+status codes: 10905 2xx, 0 3xx, 0 4xx, 0 5xx
+traffic: 1.02MB (1070301) total, 203.20KB (208077) headers (space savings 53.85%), 343.00KB (351232) data
+                     min         max         mean         sd        +/- sd
+time for request:      301us     12.30ms      5.50ms      1.20ms    70.00%
+time for connect:      101us      2.30ms      1.50ms       200us    70.00%
+time to 1st byte:      901us     22.30ms      9.50ms      2.20ms    70.00%
+"""
+
+
+def test_its_last_lines_are_read():
+    assert h2load.summary(SAID) == {
+        "started": 10925, "done": 10905, "failed": 0, "reply_bytes": 351232, "last_first_byte_s": pytest.approx(0.0223),
+    }  # fmt: skip
+    assert h2load.summary("Segmentation fault") == {}
+
+
+def test_a_call_counts_where_it_starts_and_percentiles_are_exact(tmp_path):
+    log = tmp_path / "calls"
+    random = np.random.default_rng(1)
+    starts = np.sort(random.integers(0, 3_000_000, 5000))
+    took = random.integers(100, 9000, 5000)
+    log.write_text("".join(f"{start}\t{200 if number % 100 else 503}\t{us}\n"
+                           for number, (start, us) in enumerate(zip(starts, took, strict=True))))  # fmt: skip
+    statuses, sent, inside = h2load.read(log, Window(1000, 2000))
+    assert statuses == {200: 4950, 503: 50}
+    measured = (starts >= 1_000_000) & (starts < 2_000_000)
+    assert sent == measured.sum()
+    expected = took[measured & (np.arange(5000) % 100 > 0)]
+    assert sorted(inside) == sorted(expected)
+    told = h2load.distribution(inside)
+    assert told.at("50") == pytest.approx(np.percentile(expected, 50) / 1e3)
+    assert told.at("99") == pytest.approx(np.percentile(expected, 99) / 1e3)
+    assert told.at("99.9") is None, "too few"
+
+
+def test_nothing_in_the_window_is_no_number(tmp_path):
+    (tmp_path / "calls").touch()
+    assert h2load.read(tmp_path / "calls", Window(0, 1))[:2] == ({}, 0)
+    assert h2load.distribution(np.empty(0)).avg_ms is None
+
+
+@pytest.mark.parametrize("final", [7, 9, 10, 1234, 99_999])
+@pytest.mark.parametrize("cut_off", [0, 5])
+@pytest.mark.parametrize("failing", [0, 3])
+def test_calls_without_a_reply_are_found_by_the_length_of_all_replies(final, cut_off, failing):
+    """The last ones were applied and cut off; of those before, some failed in the trailer, applied or not."""
+    replied = list(range(1, final + 1 - min(cut_off, final - 4)))
+    lost = replied[1 : 1 + failing]
+    data = sum(h2load.reply_length(count) for count in replied if count not in lost)
+    answered = len(replied)
+    assert abs(h2load.without_reply(answered, final, data) - failing) <= h2load.UNSURE
+
+
+def test_what_only_k6_can_do_is_refused_by_name():
+    with pytest.raises(PlanError, match="generator=h2load and joint trials: only k6 can do that"):
+        plan_compare(generators="h2load", method="joint")
+    with pytest.raises(PlanError, match="generators='k6,k6' must name each once"):
+        plan_compare(generators="k6,k6")
+    with pytest.raises(PlanError, match="generators='wrk' is none of k6, h2load"):
+        plan_compare(generators="wrk")
+
+
+def test_where_it_is_not_installed_it_is_refused_with_the_command(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    with pytest.raises(LoadError, match=r"no program h2load on PATH; install it \(apt install nghttp2-client"):
+        h2load.find()
+
+
+def measure(one):
+    result, _ = trial.measure(one, 0, generators.find([one.load]), trial.place(pin=True))
+    return result
+
+
+@installed
+@pytest.mark.load
+@pytest.mark.parametrize("arm", ["threads/mutex", "asyncio/inputQ", "native/mutex", "foreign"])
+def test_its_counts_and_the_servers_agree(arm, tmp_path):
+    if arm == "foreign":
+        path = tmp_path / "server.py"
+        path.write_text(FOREIGN.replace("MESSAGE", 'f"Incremented value is {self.count}"'))
+        arm = f"exec:{sys.executable} {path} {{port}}"
+    load = Load(5, 0.3, 1.0, generator="h2load")
+    result = measure(solo(parse_arm(arm, 10), load))
+    (served,) = result.served
+    assert is_valid(result), flags(result)
+    assert served.calls.acknowledged_total <= served.final_count <= served.calls.sent_total
+    assert served.calls.sent_total - served.calls.acknowledged_total <= 5
+    (row,) = rows(result, complete=True)
+    assert row["generator"] == "h2load"
+    assert row["p50_ms"] > 0
+    assert row["in_flight"] == pytest.approx(5, rel=0.2), "the rest is the client's own time"
+    assert 0 < row["generator_busy"] < 1
+
+
+@installed
+@pytest.mark.load
+def test_an_offered_rate_is_offered():
+    result = measure(solo(parse_arm("mutex", 10), Load(10, 0.5, 1.0, rate=300, generator="h2load")))
+    assert result.served[0].throughput_rps(result.trial.load) == pytest.approx(300, rel=0.1)
+    assert is_valid(result)
+
+
+@installed
+@pytest.mark.load
+def test_a_server_that_fails_some_calls_in_their_trailers_is_refused(tmp_path):
+    path = tmp_path / "server.py"
+    path.write_text(FOREIGN.replace(
+        "return counter_pb2.status(message=MESSAGE)",
+        "if self.count % 1000 == 500: context.abort(grpc.StatusCode.INTERNAL, 'no')\n"
+        "            return counter_pb2.status(message=f'Incremented value is {self.count}')",
+    ))  # fmt: skip
+    assert "context.abort" in path.read_text()
+    result = measure(
+        solo(parse_arm(f"exec:{sys.executable} {path} {{port}}", 10), Load(5, 0.3, 1.0, generator="h2load"))
+    )
+    assert not is_valid(result)
+    assert set(flags(result)) & {"failures"}
+    assert result.served[0].calls.failed_by_status["trailer"] >= 2
+
+
+@installed
+@pytest.mark.load
+def test_it_takes_turns():
+    (one, *_) = plan_compare(generators="h2load", vus=5, duration_s=1, warmup_s=0.4).block(0)
+    result = measure(one)
+    assert is_valid(result), flags(result)
+    assert 0.6 < sum(served.own_s for served in result.served) <= 1
+    assert all(served.calls.acknowledged > 100 for served in result.served)
+
+
+@installed
+@pytest.mark.load
+def test_its_percentiles_are_those_of_a_clients_own_stamps():
+    """Little's law holds them together: connections over throughput is the mean latency of a closed loop."""
+    result = measure(solo(parse_arm("mutex", 10), Load(8, 0.3, 2.0, generator="h2load")))
+    (row,) = rows(result, complete=True)
+    assert row["latency_avg_ms"] == pytest.approx(8 / row["throughput_rps"] * 1e3, rel=0.02)
+    assert row["latency_min_ms"] <= row["p50_ms"] <= row["p99_ms"] <= row["latency_max_ms"]
