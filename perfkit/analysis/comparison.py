@@ -189,9 +189,10 @@ def idleness_explains(throughput: Ratio, idle: float | None) -> bool:
 
 
 def _idle(trials: pd.DataFrame) -> float | None:
-    counted = trials[
-        trials["valid"] & trials["role"].isin((A, B)) & trials["rate"].isna() & (trials["method"] != JOINT)
-    ]
+    if trials.empty:
+        return None
+    closed = trials[trials["rate"].isna() & (trials["method"] != JOINT)]
+    counted = closed[closed["valid"] & closed["role"].isin((A, B))]
     if counted.empty:
         return None
     used = (counted["server_cpu_s"] / counted["own_s"]).groupby(counted["role"]).mean()
