@@ -70,7 +70,7 @@ def measured(options):
         f"{number:02d}": compare.STUDY.plan(a=servers.get(a, a), b=b, **load) for number, (b, a) in enumerate(pairs)
     }
     runs = campaign.measure(plans, RUNS / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}", options.k6)
-    return [{**gate.as_json(compare.answer(run)), "a": a} for run, (_, a) in zip(runs, pairs, strict=True)]
+    return [{**gate.as_json(compare.robustness(run)), "a": a} for run, (_, a) in zip(runs, pairs, strict=True)]
 
 
 def table(cells):
