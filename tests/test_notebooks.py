@@ -1,5 +1,6 @@
 import base64
 import json
+import re
 import os
 import shutil
 import signal
@@ -103,6 +104,11 @@ def test_papermill_runs_the_sweep_where_the_user_stands(tmp_path, cwd, notebook,
     assert table["valid"].all()
     assert len(images(tmp_path / "out.ipynb")) >= 5
     assert "The answer." in text(tmp_path / "out.ipynb")
+    first, *_ = (one for one in outputs_of(tmp_path / "out.ipynb"))
+    assert first["data"]["text/markdown"].startswith("**The answer.**"), "the place at the top is filled"
+    streams = [one["text"] for one in outputs_of(tmp_path / "out.ipynb") if one.output_type == "stream"]
+    assert sum(len(one.splitlines()) for one in streams) <= 6, streams
+    assert any(re.fullmatch(r"\d+ trials in \d+ s\n", one) for one in streams)
     assert (tmp_path / "run" / "trials.csv").exists()
     for name in sweep.ALL:
         for end in ("png", "svg"):
@@ -124,9 +130,9 @@ def test_papermill_stops_at_a_misspelt_parameter_before_anything_starts(tmp_path
     [("vus = 0", "vus=0 is no whole number"), ("vus = '10,10'", "a level twice"), ("vuss = 5", "did you mean 'vus'")],
 )
 def test_a_notebooks_cells_stop_at_bad_input_before_anything_starts(tmp_path, injection, message):
-    parameters, measuring = [
+    parameters, _, measuring = [
         cell.source for cell in read(ROOT / "notebooks/sweep.ipynb").cells if cell.cell_type == "code"
-    ][:2]
+    ][:3]
     injected = f"# Parameters\n{injection}\nout = {str(tmp_path / 'run')!r}\n"
     with pytest.raises(PlanError, match=message):
         exec("\n".join((parameters, injected, measuring)), {"In": ["", parameters, injected]})  # noqa: S102 - our own

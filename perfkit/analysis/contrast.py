@@ -44,14 +44,14 @@ def contrast(
     table: pd.DataFrame, metric: str, of: str, against: str, levels: Sequence[int], factor: str = "vus"
 ) -> Ratio:
     """Return how many times `against`'s a metric of the arm `of` is, over `levels` (usable ones, at least one)."""
-    logs = _log_ratios(table, metric, of, against, levels, factor).dropna()
+    logs = by_level(table, metric, of, against, levels, factor).dropna()
     return statistics.from_logs(metric, of, against, levels, np.mean([logs[level] for level in levels], axis=0), factor)
 
 
 def contrasts(table: pd.DataFrame, metric: str, of: str, against: str, factor: str = "vus") -> list[Ratio]:
     """Return the ratio at each usable level, p-values corrected for their number."""
     levels = usable_levels(table, metric, factor)
-    logs = _log_ratios(table, metric, of, against, levels, factor)
+    logs = by_level(table, metric, of, against, levels, factor)
     return statistics.holm(
         [
             statistics.from_logs(metric, of, against, [level], logs[level].dropna().tolist(), factor)
@@ -60,10 +60,10 @@ def contrasts(table: pd.DataFrame, metric: str, of: str, against: str, factor: s
     )  # fmt: skip
 
 
-def _log_ratios(
+def by_level(
     table: pd.DataFrame, metric: str, of: str, against: str, levels: Sequence[int], factor: str
 ) -> pd.DataFrame:
-    """Return the logarithms of ratios: a row a block, a column a level."""
+    """Return the logarithms of ratios, of trials that count: a row a block, a column a level."""
     counted = table[table["valid"] & table[factor].isin(levels) & table["arm"].isin((of, against))]
     wide = counted.set_index(["block", factor, "arm"])[metric].unstack()
     return log_ratio(wide, of, against).unstack() if len(wide) else pd.DataFrame()

@@ -1,4 +1,4 @@
-"""A trial becomes a result: fresh servers, real k6, every process's CPU clock read at both ends of the window."""
+"""A trial becomes a result: fresh servers, real load, every process's CPU clock read at both ends of the window."""
 
 import time
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ AFTER_WINDOW_S = TIMEOUT_S + 20
 """How long a generator may take after the window: the last calls' time limit, and a summary of a million samples."""
 
 CHECK_S = 0.25
-"""How often a sleeping runner looks whether server and k6 still live."""
+"""How often a sleeping runner looks whether servers and generators still live."""
 
 LATE_S = 1.0
 """How late a clock may be read before that is an error; less makes the trial a paused one (results.PUNCTUAL)."""
@@ -64,11 +64,11 @@ def place(*, pin: bool, own_sessions: bool = True) -> Placement:
 
 
 Measured = tuple[TrialResult, list[dict[str, Any]]]
-"""a result, and the whole summary of each k6"""
+"""a result, and all that each generator said of it"""
 
 
 def measure(trial: Trial, attempt: int, programs: Programs, placement: Placement) -> Measured:
-    """Run one trial, all its servers afresh; by turns each with a k6 of its own, else with one for all.
+    """Run one trial, all its servers afresh; by turns each with a generator of its own, else with one for all.
 
     Whatever breaks the load or a server raises with the trial's name: it never becomes a number.
     """
@@ -113,8 +113,8 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
         opened_ns, opened_late_ms, used_ns = _read(pids, window.from_ms)
         _sleep_until(window.until_ms, watched)
         closed_ns, closed_late_ms, used_until_ns = _read(pids, window.until_ms)
-        took_turns, own_s = watchdog.end(missing) if by_turns else (None, [None] * len(servers))
         generator_peak = sum(process.peak_rss_bytes(load.pid) for load in loads)
+        took_turns, own_s = watchdog.end(missing) if by_turns else (None, [None] * len(servers))
         summaries = [load.finish(AFTER_WINDOW_S) for load in loads]
         peaks = list(map(_peak_rss_bytes, servers))
         counts = [server.stop() for server in servers]

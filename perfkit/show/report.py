@@ -1,6 +1,7 @@
 """What the notebooks of a sweep and of a comparison say, as Markdown, and the published study's form of table."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pandas as pd
 
@@ -9,11 +10,12 @@ from perfkit.analysis.comparison import Answer
 from perfkit.analysis.robust import Robustness
 from perfkit.analysis.statistics import FEW_BLOCKS
 from perfkit.design.engines import PATTERNS
-from perfkit.design.plan import HANDICAP, SMALL_HANDICAP, SOLO
+from perfkit.design.plan import HANDICAP, JOINT, SMALL_HANDICAP, SOLO
 from perfkit.record.environment import Environment
+from perfkit.record.load import load, load_plan
 from perfkit.record.validity import FLAGS
+from perfkit.show import levels, words
 from perfkit.show import robust as together
-from perfkit.show import words
 
 ABSENT = "-"
 
@@ -43,12 +45,51 @@ class Markdown(str):
         return str(self)
 
 
+class Place:
+    """A place in a notebook that is shown now and filled later, wherever the cell is that fills it."""
+
+    def __init__(self) -> None:
+        from IPython.display import display  # noqa: PLC0415 - a shell's command needs none
+
+        self._handles = [
+            display(Markdown(text), display_id=True) for text in ("*The answer stands here when the run has ended.*", "")
+        ]
+
+    def fill(self, text: Markdown, figure: object) -> None:
+        """Show a text and a figure there."""
+        for handle, content in zip(self._handles, (text, figure), strict=True):
+            if handle is not None:  # outside a notebook there is none
+                handle.update(content)
+
+
 def sweep(table: pd.DataFrame, environment: Environment) -> Markdown:
-    """Return a sweep's caveats and, last, its answer in words."""
+    """Return a sweep's answer in words, where it was measured, and what limits it."""
     caveats = "\n".join(f"- {caveat}" for caveat in _sweep_caveats(table, environment))
     cpu, throughput = words.headline(table, "cpu_per_call_us"), words.headline(table)
+    several = table["arm"].nunique() > 1
+    turning, each = (levels.turning(table), "\n".join(levels.table_lines(table))) if several else ("", "")
+    answer = f"**{turning}** Over all levels: {cpu}" if turning else f"**{cpu}**"
     return Markdown(
-        f"**What it can't say**\n\n{caveats}\n\n**What it says.** {throughput}\n\n**The answer.** **{cpu}**"
+        f"**The answer.** {answer} {throughput}\n\n{each}\n\n{_where(environment)}\n\n"
+        f"**What it can't say**\n\n{caveats}"
+    )
+
+
+def joint(folder: str | Path) -> Markdown:
+    """Return what the joint trials of a sweep are, and what their controls showed at each level."""
+    lines = "\n".join(levels.joint_lines(load_plan(folder), load(folder, JOINT)))
+    return Markdown(
+        "## Both at once\n\nJoint trials see the same noise at the same moment, and carry their controls: `a` again, which "
+        f"must cost the same, and `a` with a known burn, which must be found.\n\n{lines}"
+    )
+
+
+def _where(environment: Environment) -> str:
+    """Return the line that says where a run was measured."""
+    generators = f"k6 {environment.k6}" + (f", h2load {environment.h2load}" if environment.h2load else "")
+    return (
+        f"*{environment.cpu_model}, {environment.cores} cores, {environment.python}, {generators}; load "
+        f"{environment.load_1m:.1f} before the run.*"
     )
 
 
@@ -121,7 +162,8 @@ def solo(answer: Answer) -> Markdown:
         f"- {METRIC_NAMES.get(name, name)}: {words.percent(result)}{words.detectable(result)}."
         for name, result in answer.solo.items()
     ]
-    return Markdown("\n".join([f"{b} against {a}, one server at a time, {load}:", "", *(lines or ["- no verdict"])]))
+    head = f"## Solo trials of the same blocks\n\n{b} against {a}, one server at a time, {load}:"
+    return Markdown("\n".join([head, "", *(lines or ["- no verdict"])]))
 
 
 def controls(answer: Answer) -> Markdown:

@@ -38,7 +38,9 @@ def sentence(robustness: Robustness) -> str:
     moved = [f"{MOVED[one.factor]} ({words.percent(one)} from {_level(one, 0)} to {_level(one, 1)})" for one in
              robustness.effects if one.differs]  # fmt: skip
     still = [MOVED[one.factor] for one in robustness.effects if not one.differs]
-    moves = f" {words.listed(moved).capitalize()} moves the answer beyond chance." if moved else ""
+    if robustness.verdict == comparison.NOT_TRUSTED:
+        return f"{text}."
+    moves = f" It is moved beyond chance by {words.listed(moved)}." if moved else ""
     keeps = f" Not shown to move it: {words.listed(still)}." if still else ""
     return f"{text}.{moves}{keeps}"
 

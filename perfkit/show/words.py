@@ -68,9 +68,9 @@ def headline(table: pd.DataFrame, metric: str = "throughput_rps") -> str:
 def _sentences(table: pd.DataFrame, metric: str) -> Iterator[str]:
     names = labels(table)
     against = contrast.baseline(table)
-    levels = contrast.usable_levels(table, metric)
+    usable = contrast.usable_levels(table, metric)
     name = METRIC_WORDS[metric][0]
-    if not levels:
+    if not usable:
         yield (
             f"No verdict on {name}: at every level, trials were invalid or the load generator was the limit instead of "
             "the server."
@@ -80,7 +80,7 @@ def _sentences(table: pd.DataFrame, metric: str) -> Iterator[str]:
     else:
         for arm in names:
             if arm != against:
-                yield _ratio_sentence(contrast.contrast(table, metric, arm, against, levels), names)
+                yield _ratio_sentence(contrast.contrast(table, metric, arm, against, usable), names)
 
 
 def _ratio_sentence(result: Ratio, names: dict[str, str]) -> str:

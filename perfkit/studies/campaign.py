@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from inspect import signature
@@ -18,7 +18,7 @@ from perfkit.design.plan import HANDICAP, SOLO, A, Load, Plan, Seat, Trial
 from perfkit.errors import LoadError, StoreError
 from perfkit.record import runs
 from perfkit.record.environment import Environment
-from perfkit.record.load import is_fulfilled, load_plan
+from perfkit.record.load import is_fulfilled, load_finished, load_plan
 from perfkit.record.results import TrialResult
 from perfkit.record.validity import flags, is_valid
 from perfkit.rig import generators, host, trial
@@ -106,11 +106,11 @@ def _go(study: Study, values: Mapping[str, object], *, measuring: bool) -> Path:
         with _opened(plans[ONE], programs, settings["out"]) as opened:
             if measuring:
                 _measure(opened, programs)
+                _settle(opened.finished)
             return opened.folder
     folder = Path(settings["out"]) if settings["out"] else runs.RUNS / study.name
     if measuring:
-        for _ in measure(plans, folder, settings["k6"]):
-            pass
+        _settle([one for run in measure(plans, folder, settings["k6"]) for one in load_finished(run)])
     else:
         _unfinished(plans, folder, _programs(plans, settings["k6"]))
         folder.mkdir(parents=True, exist_ok=True)
@@ -182,6 +182,15 @@ def _measure(opened: runs.OpenRun, programs: Programs, prefix: str = "") -> None
                 result, summaries = trial.measure(one, attempt, programs, placement)
                 opened.append(result, summaries)
                 progress.update(_step(plan, result))
+
+
+def _settle(results: Sequence[TrialResult]) -> None:
+    """In a notebook, put one quiet line where progress was shown: the executed file keeps what a cell shows last."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None and hasattr(shell, "kernel"):
+        sys.modules["IPython"].display.clear_output()
+        seconds = sum(result.took_s for result in results)
+        sys.stdout.write(f"{len(results)} trials in {seconds:.0f} s\n")
 
 
 def _pilot(opened: runs.OpenRun, programs: Programs, placement: trial.Placement) -> Pilot | None:

@@ -68,8 +68,8 @@ def test_the_sentence_names_what_moves_the_answer_and_what_does_not():
     text = shown.sentence(found)
     assert text.startswith("Whether inputQ costs more CPU per call than mutex depends on the load: from -5.")
     assert "of 8 loads" in text
-    assert "The load generator (-9." in text
-    assert "from k6 to h2load) moves the answer beyond chance." in text
+    assert "It is moved beyond chance by the load generator (-9." in text
+    assert "from k6 to h2load)." in text
     assert "Not shown to move it: the number of VUs and the layout of memory." in text
 
 

@@ -14,7 +14,7 @@ import pytest
 import perfkit
 from perfkit.analysis.stopping import is_over
 from perfkit.errors import PerfkitError
-from perfkit.record.load import is_fulfilled
+from perfkit.record.load import is_fulfilled, load_plan
 from perfkit.studies import campaign
 from tests.conftest import command_of
 from tests.rig.test_process import gone_within
@@ -120,7 +120,7 @@ class Bench:
     def continued(self) -> str:
         """Start the same again where it did not end; every trial on file must still be there."""
         before = self.trials
-        if not is_fulfilled(self.out, is_over):
+        if not is_fulfilled(self.out, load_plan(self.out), is_over):
             perfkit.sweep(**PLAN, out=self.out)
             assert self.trials.startswith(before)
             assert perfkit.load(self.out)["complete"].sum() == 2

@@ -1,5 +1,6 @@
 """Servers of the user's own."""
 
+import shutil
 import sys
 
 import pytest
@@ -12,12 +13,14 @@ from tests.faults.bench import Bench, fault
 from tests.rig.test_foreign import SERVER as FOREIGN
 
 
-def _foreign(bench: Bench, counting: str) -> tuple[str, str]:
+def _foreign(bench: Bench, counting: str, generator: str = "k6") -> tuple[str, str]:
     path = bench.folder / "server.py"
     path.write_text(FOREIGN.replace("self.count += request.value", counting).replace(
         "MESSAGE", 'f"Incremented value is {self.count}"'))  # fmt: skip
-    plan = plan_compare(b=f"exec:{sys.executable} {path} {{port}}", vus=3, turn_ms=20, duration_s=1, warmup_s=0.3)
-    result, _ = trial.measure(plan.block(0)[0], 0, generators.find(), trial.place(pin=True))
+    arm = f"exec:{sys.executable} {path} {{port}}"
+    plan = plan_compare(b=arm, vus=3, turn_ms=20, duration_s=1, warmup_s=0.3, generators=generator)
+    (planned,) = plan.block(0)
+    result, _ = trial.measure(planned, 0, generators.find([planned.load]), trial.place(pin=True))
     (flag,) = set(flags(result)) - {"unsaturated", "generator limited", "late turns"}
     return f"the trial is flagged: {flag}", "the trial, which counts for nothing"
 
@@ -31,6 +34,14 @@ def _(bench: Bench) -> tuple[str, str]:
 @fault("a server that counts everything twice")
 def _(bench: Bench) -> tuple[str, str]:
     return _foreign(bench, "self.count += 2 * request.value")
+
+
+@fault("h2load, which sees no gRPC status: a server fails 1 call in 100 in its trailers")
+def _(bench: Bench) -> tuple[str, str]:
+    if shutil.which("h2load") is None:
+        pytest.skip("h2load is not installed (apt install nghttp2-client)")
+    failing = "context.abort(grpc.StatusCode.INTERNAL, 'no')"
+    return _foreign(bench, f"self.count += request.value; self.count % 100 == 50 and {failing}", "h2load")
 
 
 def _foreign_start(bench: Bench, command: str) -> tuple[str, str]:

@@ -54,7 +54,9 @@ def test_no_usable_level_gives_no_verdict():
 
 def test_the_answer_ends_with_the_primary_metric(here):
     told = report.sweep(table(), here)
-    assert told.rstrip("*").endswith(words.headline(table(), "cpu_per_call_us"))
+    assert told.startswith(f"**The answer.** **{words.headline(table(), 'cpu_per_call_us')}**")
+    assert "| 10 | inputQ | +" in told
+    assert f"*{here.cpu_model}, {here.cores} cores" in told
     assert words.headline(table()) in told
     assert told._repr_markdown_() == told
 

@@ -25,7 +25,7 @@ INSTALL = "install it (apt install nghttp2-client, brew install nghttp2, conda i
 
 METHOD = "/counter.incrementCounter/increment"
 
-AFTER_S = 0.2
+AFTER_S = 0.3
 """How long calls go on after the window, so that none that starts in it is cut off at its end."""
 
 CHUNK = 200_000
