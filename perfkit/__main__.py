@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING, Any
 from perfkit.design.arms import parse_arm
 from perfkit.design.engines import DEFAULT_ENGINE, ENGINES, PATTERNS
 from perfkit.design.parameters import PARAMETERS
-from perfkit.errors import NotebookError, PerfkitError
+from perfkit.errors import NotebookError, PerfkitError, StoreError
 
 if TYPE_CHECKING:
+    from perfkit.design.plan import Plan
     from perfkit.studies.campaign import Study
 
 STUDIES = ("sweep", "compare", "engines", "published")
 """Commands that execute a notebook; `studies.catalogue` has them, but `serve` starts faster without importing it."""
 
 FAILED, BAD_INPUT, GATE_FAILED, NO_VERDICT = 1, 2, 3, 4
-"""Exit codes other than 0: broke after it had begun; refused before; a --fail-if held; not known, or not trusted."""
+"""Exit codes other than 0: broke after it had begun; refused before; a --fail-if held; not known, or not trusted.
+
+With a --fail-if the last one is of its own threshold: the interval holds it, or the metric has no verdict.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,14 +88,29 @@ def _compare(arguments: list[str]) -> int:
     parser = _notebook_parser("compare")
     parser.add_argument("--json", type=Path, help="a file for the answer as JSON")
     parser.add_argument("--fail-if", type=gate.parse, help='end with 3 if the whole interval is: "cpu_per_call>5%%"')
-    options, folder = _execute("compare", parser, arguments)
+
+    def refuse(options: argparse.Namespace, plan: "Plan") -> None:
+        if options.fail_if:
+            gate.refuse_unmeasurable(options.fail_if, plan)
+        if options.json:
+            _refuse_unwritable(options.json)
+
+    options, folder = _execute("compare", parser, arguments, refuse)
     found = compare.robustness(folder)
     if options.json:
         options.json.write_text(json.dumps(gate.as_json(found), indent=1) + "\n")
     print(robust.headline(found))
-    if not found.is_reached:
-        return NO_VERDICT
-    return GATE_FAILED if options.fail_if and gate.fails(options.fail_if, found) else 0
+    if options.fail_if:
+        return {gate.BEYOND: GATE_FAILED, gate.INSIDE: 0, gate.OPEN: NO_VERDICT}[gate.judge(options.fail_if, found)]
+    return 0 if found.is_reached else NO_VERDICT
+
+
+def _refuse_unwritable(path: Path) -> None:
+    try:
+        with path.open("a"):
+            pass
+    except OSError as error:
+        raise StoreError(f"--json {path} can't be written: {error.strerror}; name another file") from error
 
 
 def _calibrate(arguments: list[str]) -> int:
@@ -133,9 +152,18 @@ def _doctor(arguments: list[str]) -> int:
     return 0
 
 
-def _execute(name: str, parser: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, Path]:
-    """Execute a study's notebook with options for its parameters; return all options, and the run folder."""
+def _execute(
+    name: str,
+    parser: argparse.ArgumentParser,
+    arguments: list[str],
+    refuse: "Callable[[argparse.Namespace, Plan], None] | None" = None,
+) -> tuple[argparse.Namespace, Path]:
+    """Execute a study's notebook with options for its parameters; return all options, and the run folder.
+
+    `refuse` sees options and plan, of a study of one, before anything is started.
+    """
     from perfkit import notebooks  # noqa: PLC0415 - `serve` starts faster without them
+    from perfkit.record.load import load_plan  # noqa: PLC0415
     from perfkit.rig import doctor  # noqa: PLC0415
     from perfkit.studies import campaign  # noqa: PLC0415
     from perfkit.studies.catalogue import CATALOGUE  # noqa: PLC0415
@@ -145,9 +173,11 @@ def _execute(name: str, parser: argparse.ArgumentParser, arguments: list[str]) -
     options = parser.parse_args(arguments)
     values = {name: value for name, value in vars(options).items() if name in study.parameters and value is not None}
     # Prepared here too, so that what is refused is refused in one line, before a kernel starts.
-    is_stored = study.stored(study.settings(values)) is not None
+    stored = study.stored(study.settings(values))
+    if refuse:
+        refuse(options, load_plan(stored) if stored else study.plan(**values))
     folder = campaign.prepare(study, values).resolve()
-    if not is_stored:
+    if stored is None:
         values |= {"out": str(folder)}
         for finding in doctor.examine(str(values.get("k6", "k6"))):
             if not finding.ok:

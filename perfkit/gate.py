@@ -10,12 +10,15 @@ from perfkit.analysis.robust import Robustness
 from perfkit.analysis.statistics import Ratio
 from perfkit.design.factors import KIND
 from perfkit.design.paired import HANDICAPS_PCT
-from perfkit.design.plan import A, B
+from perfkit.design.plan import SOLO, TURNS, A, B, Plan
+from perfkit.errors import PlanError
 from perfkit.show import robust, words
 
 PAIRED_TOO = ("cpu_per_call", *HANDICAPS_PCT)
 """What both paired and solo trials measure; the paired ones give the metric."""
 
+
+BEYOND, INSIDE, OPEN = "beyond", "inside", "open"
 
 @dataclass(frozen=True, slots=True)
 class Gate:
@@ -36,16 +39,32 @@ def parse(text: str) -> Gate:
     return Gate(written[1], written[2] == ">", float(written[3]))
 
 
-def fails(gate: Gate, found: Robustness) -> bool:
-    """Return whether the whole interval lies beyond the gate's threshold, under every load; none is no failure."""
-    return all(_fails(gate, _metrics(answer).get(gate.metric)) for answer in found.answers)
+def refuse_unmeasurable(gate: Gate, plan: Plan) -> None:
+    """Raise a PlanError where no trial of this plan measures the gate's metric."""
+    by_turns = plan.paired == TURNS and gate.metric == "throughput"
+    if gate.metric != "cpu_per_call" and not by_turns and not plan.loads(SOLO):
+        raise PlanError(
+            f"--fail-if {gate.metric}: this comparison does not measure it; solo trials do (--solo True, or --method solo)"
+        )
 
 
-def _fails(gate: Gate, result: Ratio | None) -> bool:
-    if result is None or result.low is None or result.high is None:
-        return False
+def judge(gate: Gate, found: Robustness) -> str:
+    """Return whether the whole interval lies BEYOND the gate's threshold or INSIDE, under every load, or it is OPEN.
+
+    It is OPEN too where the instrument is not trusted, or the metric has no verdict (the generator was the limit, say).
+    """
+    told = {_judge(gate, answer) for answer in found.answers}
+    return told.pop() if len(told) == 1 else OPEN
+
+
+def _judge(gate: Gate, answer: Answer) -> str:
+    result = _metrics(answer).get(gate.metric)
+    if not answer.is_trusted or result is None or result.low is None or result.high is None:
+        return OPEN
     threshold = 1 + gate.percent / 100
-    return result.low > threshold if gate.above else result.high < threshold
+    if result.low <= threshold <= result.high:
+        return OPEN
+    return BEYOND if (result.low > threshold) == gate.above else INSIDE
 
 
 def as_json(found: Robustness) -> dict[str, Any]:

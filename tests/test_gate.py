@@ -6,7 +6,9 @@ import pytest
 from perfkit import gate
 from perfkit.analysis.robust import Robustness
 from perfkit.analysis.statistics import Ratio
+from perfkit.errors import PlanError
 from tests.analysis import test_comparison
+from tests.conftest import plan_compare
 
 
 def alone(told):
@@ -17,17 +19,44 @@ def answer(**options):
     return alone(test_comparison.answer(**options))
 
 
-def test_a_gate_fails_only_where_the_whole_interval_is_beyond():
+def test_a_gate_is_judged_by_its_own_threshold():
     told = answer(ratio=1.10)  # about +9.5 % to +10.5 %
     low, high = ((end - 1) * 100 for end in told.answers[0].cpu_per_call.interval)
-    assert gate.fails(gate.parse("cpu_per_call>5%"), told)
-    assert not gate.fails(gate.parse(f"cpu_per_call>{low + 0.1:.3f}%"), told)
-    assert not gate.fails(gate.parse("cpu_per_call<-5%"), told)
-    assert gate.fails(gate.parse(f"cpu_per_call < {high + 0.1:.3f} %"), told)
+
+    def judged(text):
+        return gate.judge(gate.parse(text), told)
+
+    assert judged("cpu_per_call>5%") == gate.BEYOND
+    assert judged("cpu_per_call>20%") == gate.INSIDE
+    assert judged(f"cpu_per_call>{(low + high) / 2:.3f}%") == gate.OPEN
+    assert judged("cpu_per_call<-5%") == gate.INSIDE
+    assert judged(f"cpu_per_call < {high + 0.1:.3f} %") == gate.BEYOND
+    assert judged(f"cpu_per_call < {(low + high) / 2:.3f} %") == gate.OPEN
 
 
-def test_a_gate_on_what_was_not_measured_does_not_fail():
-    assert not gate.fails(gate.parse("p99>5%"), answer(ratio=1.10))
+def test_a_gate_needs_no_verdict_but_trust():
+    undecided = answer(ratio=1.01, sd=0.02)
+    assert undecided.verdict == "not known yet"
+    assert gate.judge(gate.parse("cpu_per_call>10%"), undecided) == gate.INSIDE
+    doubted = answer(ratio=1.10, aa=1.05)
+    assert doubted.verdict == "not trusted"
+    assert gate.judge(gate.parse("cpu_per_call>5%"), doubted) == gate.OPEN
+
+
+def test_a_gate_on_what_has_no_verdict_is_open_and_on_what_is_not_measured_refused():
+    assert gate.judge(gate.parse("p99>5%"), answer(ratio=1.10)) == gate.OPEN
+    with pytest.raises(PlanError, match=r"--fail-if p99: this comparison does not measure it; .*--solo True"):
+        gate.refuse_unmeasurable(gate.parse("p99>5%"), plan_compare())
+    gate.refuse_unmeasurable(gate.parse("p99>5%"), plan_compare(solo=True))
+    gate.refuse_unmeasurable(gate.parse("throughput>5%"), plan_compare())
+    with pytest.raises(PlanError):
+        gate.refuse_unmeasurable(gate.parse("throughput>5%"), plan_compare(method="joint"))
+
+
+def test_a_gate_holds_only_if_it_does_under_every_load():
+    one, other = (test_comparison.answer(ratio=ratio) for ratio in (1.10, 1.0))
+    both = Robustness((one, other), (), one.verdict)
+    assert gate.judge(gate.parse("cpu_per_call>5%"), both) == gate.OPEN
 
 
 @pytest.mark.parametrize("text", ["cpu_per_call", "speed>5%", "cpu_per_call>5", "cpu_per_call=5%", "", "p99>x%"])

@@ -100,6 +100,12 @@ FLAGS = (
         (EVERYTHING,),
     ),
     Flag(
+        "not the server",
+        lambda result: any(one.calls.acknowledged > 0 and one.usage.cpu_s <= 0 for one in result.served),
+        "The process that was started used no CPU, so another one serves (a container's, say) and nothing counts,",
+        (EVERYTHING,),
+    ),
+    Flag(
         "paused",
         _was_paused,
         "The run stood still inside the window, or the clock was set, so nothing counts,",

@@ -70,7 +70,7 @@ class ForeignServer(RunningServer):
         return final_count
 
     def _count(self) -> int:
-        with grpc.insecure_channel(self._address) as channel:
+        with grpc.insecure_channel(self._address, options=[("grpc.enable_http_proxy", 0)]) as channel:
             call = counter_pb2_grpc.incrementCounterStub(channel).increment  # type: ignore[no-untyped-call]
             reply = call(counter_pb2.incrementBy(value=0), timeout=CALL_S)
         number = re.search(

@@ -1,5 +1,6 @@
 """What this machine is: its cores, its software, and what tells whether two halves of a run measured the same."""
 
+import fcntl
 import hashlib
 import os
 import platform
@@ -7,13 +8,16 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from perfkit.checkout import ROOT
 from perfkit.design.arms import Arm
 from perfkit.design.factors import H2LOAD, K6
+from perfkit.errors import LoadError
 from perfkit.record.environment import Environment
 from perfkit.rig import process
 
@@ -22,6 +26,10 @@ PACKAGES = ("grpcio", "protobuf", "pygrpc-native", "uvloop", "perfkit")
 
 MEASURING = ("perfkit/errors.py", "perfkit/design", "perfkit/subject", "perfkit/rig", "k6", "proto")
 """What runs while a trial is measured, in servers, in k6 and around them."""
+
+
+LOCK = Path(tempfile.gettempdir()) / "perfkit-measuring.lock"
+"""Held by the perfkit that measures on this machine."""
 
 
 def collect(generators: Mapping[str, str], arms: Sequence[Arm] = ()) -> Environment:
@@ -69,6 +77,31 @@ def _digest(root: Path | None, paths: Iterable[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Have this machine for measuring; a LoadError where another perfkit has it, by its process.
+
+    Where the file that says so belongs to somebody else, or its file system has no locks, nobody is kept out.
+    """
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(LOCK.open("a+"))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise LoadError(
+                f"another perfkit measures on this machine (process {file.read().strip()}), and the two would take time "
+                "from each other; wait for it"
+            ) from error
+        except OSError:
+            pass
+        else:
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+        yield
+
+
 def usable_cpus() -> tuple[int, ...]:
     """Return the cores that this process may run on."""
     if sys.platform == "linux":
@@ -114,9 +147,11 @@ def _autogroup() -> bool | None:
 
 def _git_commit() -> str:
     try:
+        # A hook's GIT_DIR is another repository's; and that somebody else owns the checkout does not change its commit.
         described = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
+            ["git", "-c", f"safe.directory={ROOT}", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
             cwd=ROOT, capture_output=True, text=True, check=True, timeout=10,
+            env={name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return ""

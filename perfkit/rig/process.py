@@ -50,6 +50,20 @@ class Place:
     """False: stay in the session of this process, so that the scheduler may favour one child over another"""
 
 
+SLOWING = (
+    "GRPC_TRACE", "GRPC_VERBOSITY", "PYTHONDEVMODE", "PYTHONASYNCIODEBUG", "PYTHONTRACEMALLOC", "PYTHONVERBOSE",
+    "PYTHONPROFILEIMPORTTIME", "PYTHONDUMPREFS", "PYTHONINSPECT",
+)  # fmt: skip
+"""Variables that make a call cost several times as much, or print where perfkit reads: no child gets them."""
+
+
+def environment() -> dict[str, str]:
+    """Return this process's environment, without what changes a server's cost or leads loopback through a proxy."""
+    return {
+        name: value for name, value in os.environ.items() if name not in SLOWING and not name.lower().endswith("_proxy")
+    }
+
+
 @contextmanager
 def child(
     argv: Sequence[str],
@@ -57,7 +71,7 @@ def child(
     *,
     stdout: IO[bytes] | int,
     stderr: IO[bytes] | int,
-    environment: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run `argv` in a process group of its own; whatever is left of that at the end is killed.
 
@@ -68,10 +82,11 @@ def child(
     launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), cpus, layout, *argv]
     process = subprocess.Popen(
         launch,
+        bufsize=0,  # what waits for a line must not be told of by a buffer
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=stderr,
-        env=environment,
+        env=environment() if variables is None else variables,
         start_new_session=place.own_session,
         process_group=None if place.own_session else 0,
     )
@@ -127,17 +142,20 @@ class RunningServer:
 
     def _line(self, patience_s: float, to_do: str) -> dict[str, Any]:
         assert self._process.stdout is not None  # noqa: S101 - so says the call in `server`
-        readable, _, _ = select.select([self._process.stdout], [], [], patience_s)
-        if not readable:
-            raise ServerError(f"server {self.name} hangs: it did not {to_do} within {patience_s:g} s")
-        line = self._process.stdout.readline()  # servers write whole lines
-        if not line:
-            self._process.wait()
-            raise ServerError(
-                f"server {self.name} died before it could {to_do} ({self._how_it_ended()}){self._output()}"
-            )
-        message: dict[str, Any] = json.loads(line)
-        return message
+        until = time.monotonic() + patience_s
+        while True:
+            readable, _, _ = select.select([self._process.stdout], [], [], max(0.0, until - time.monotonic()))
+            if not readable:
+                raise ServerError(f"server {self.name} hangs: it did not {to_do} within {patience_s:g} s")
+            line = self._process.stdout.readline()  # servers write whole lines
+            if not line:
+                self._process.wait()
+                raise ServerError(
+                    f"server {self.name} died before it could {to_do} ({self._how_it_ended()}){self._output()}"
+                )
+            if line.startswith(b"{"):  # else somebody's sitecustomize prints
+                message: dict[str, Any] = json.loads(line)
+                return message
 
     def _how_it_ended(self) -> str:
         code = self._process.returncode

@@ -14,6 +14,8 @@ def draw(name: str, folder: str | Path) -> "Image":
 
     The names are those of the files in `figures/`; an unknown one is refused with a PlanError that lists them.
     """
+    from matplotlib import style  # noqa: PLC0415 - heavy
+
     from perfkit.show.figures import compare, engines, kit, published, robust, sweep  # noqa: PLC0415 - heavy
 
     known: dict[str, Any] = {
@@ -25,4 +27,5 @@ def draw(name: str, folder: str | Path) -> "Image":
     if name not in known:
         raise PlanError(f"figure {name!r} is unknown; the figures are: {', '.join(known)}")
     function, inputs = known[name]
-    return kit.keep(function(*inputs(Path(folder))), folder, name)
+    with style.context("default"):  # a user's own style (TeX, say) is for the user's own figures
+        return kit.keep(function(*inputs(Path(folder))), folder, name)

@@ -171,9 +171,9 @@ def _measure(opened: runs.OpenRun, programs: Programs, prefix: str = "") -> None
     placement = trial.place(pin=plan.pin, own_sessions=not plan.share_session)
     if plan.pin and not placement.server:
         _log.warning("server and k6 are not pinned: that takes Linux and two cores")
-    pilot = _pilot(opened, programs, placement)
     # Not drawn inside a window: whatever else runs sleeps while one is measured.
-    with tqdm(**_extent(plan, opened.finished), file=sys.stderr, ncols=100) as progress:
+    with host.alone(), tqdm(**_extent(plan, opened.finished), file=sys.stderr, ncols=100) as progress:
+        pilot = _pilot(opened, programs, placement)
         while not stopping.is_over(plan, opened.finished):
             block, attempt = opened.next_block()
             for planned in plan.block(block):

@@ -21,7 +21,7 @@ def table(ratios, blocks=12, sd=0.015, seed=1):
             speed = math.exp(random.normal(0, 0.1))
             for arm, true in ((A, 1.0), (B, ratio)):
                 cost = 100 * speed * true * math.exp(random.normal(0, sd / math.sqrt(2)))
-                rows.append({"block": block, "vus": vus, "arm": arm, "pattern": arm[8:14], "cpu_per_call_us": cost,
+                rows.append({"block": block, "vus": vus, "arm": arm, "pattern": arm.partition("/")[2].partition("?")[0], "cpu_per_call_us": cost,
                              "throughput_rps": 1e6 / cost, "complete": True, "valid": True, "flags": ""})  # fmt: skip
     return pd.DataFrame(rows)
 

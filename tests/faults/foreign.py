@@ -3,6 +3,7 @@
 import shutil
 import sys
 
+import psutil
 import pytest
 
 from perfkit.errors import PerfkitError
@@ -17,7 +18,10 @@ def _foreign(bench: Bench, counting: str, generator: str = "k6") -> tuple[str, s
     path = bench.folder / "server.py"
     path.write_text(FOREIGN.replace("self.count += request.value", counting).replace(
         "MESSAGE", 'f"Incremented value is {self.count}"'))  # fmt: skip
-    arm = f"exec:{sys.executable} {path} {{port}}"
+    return _flagged(f"exec:{sys.executable} {path} {{port}}", generator)
+
+
+def _flagged(arm: str, generator: str = "k6") -> tuple[str, str]:
     plan = plan_compare(b=arm, vus=3, turn_ms=20, duration_s=1, warmup_s=0.3, generators=generator)
     (planned,) = plan.block(0)
     result, _ = trial.measure(planned, 0, generators.find([planned.load]), trial.place(pin=True))
@@ -42,6 +46,19 @@ def _(bench: Bench) -> tuple[str, str]:
         pytest.skip("h2load is not installed (apt install nghttp2-client)")
     failing = "context.abort(grpc.StatusCode.INTERNAL, 'no')"
     return _foreign(bench, f"self.count += request.value; self.count % 100 == 50 and {failing}", "h2load")
+
+
+@fault("a server's command that only asks another process to serve, as a container's client does")
+def _(bench: Bench) -> tuple[str, str]:
+    path = bench.folder / "server.py"
+    path.write_text(FOREIGN.replace("MESSAGE", 'f"Incremented value is {self.count}"'))
+    served = f"(setsid timeout 30 {sys.executable} {path} {{port}} >/dev/null 2>&1 &)"
+    try:
+        return _flagged(f"exec:/bin/sh -c '{served}; exec sleep 30'")
+    finally:
+        for one in psutil.process_iter(["cmdline"]):
+            if str(path) in (one.info["cmdline"] or ()):
+                one.kill()
 
 
 def _foreign_start(bench: Bench, command: str) -> tuple[str, str]:

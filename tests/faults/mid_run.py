@@ -11,7 +11,7 @@ import pytest
 
 import perfkit
 from perfkit.errors import PerfkitError
-from perfkit.rig import process, trial
+from perfkit.rig import host, process, trial
 from perfkit.rig.generators import k6
 from tests.faults.bench import PLAN, Bench, fault
 
@@ -144,3 +144,11 @@ def _(bench: Bench) -> tuple[str, str]:
     with pytest.raises(PerfkitError) as told:
         perfkit.sweep(**PLAN, out=bench.out, k6=bench.fake_k6(body))
     return str(told.value), "no trial was made of it"
+
+
+@fault("another perfkit measures on the machine")
+def _(bench: Bench) -> tuple[str, str]:
+    with host.alone(), pytest.raises(PerfkitError) as told:
+        perfkit.sweep(**PLAN, out=bench.out)
+    assert not bench.trials
+    return str(told.value), "no trial was made"

@@ -124,6 +124,12 @@ def test_a_joint_trial_that_says_less_is_flagged_and_still_counts(result, change
     assert flags(result(JOINT, cpu_s=0.25)) == ()
 
 
+def test_a_process_that_used_no_cpu_is_not_the_one_that_serves(result):
+    made = result(JOINT, cpu_s=(0.25, 0.25, 0.0, 0.25))
+    assert "not the server" in flags(made)
+    assert not any(one["valid"] for one in rows(made, complete=True))
+
+
 def test_one_server_that_loses_an_update_takes_the_whole_joint_trial(result):
     made = result(JOINT, cpu_s=0.25)
     lost = replace(made, served=(replace(made.served[0], final_count=1), *made.served[1:]))

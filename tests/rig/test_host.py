@@ -1,8 +1,10 @@
+import os
 import shutil
 
 import pytest
 
 from perfkit.design.arms import parse_arm
+from perfkit.errors import LoadError
 from perfkit.rig import host
 from tests.conftest import ROOT
 
@@ -39,3 +41,21 @@ def test_a_foreign_command_is_known_by_the_files_that_it_names(tmp_path):
     assert first[0] == arm.command
     server.write_text("two")
     assert host.collect({"k6": "1.1.0"}, [arm]).programs[arm.command] != first[1]
+
+
+def test_the_commit_is_this_checkouts_also_in_another_repositorys_hook(monkeypatch, tmp_path):
+    here = host._git_commit()
+    monkeypatch.setenv("GIT_DIR", str(tmp_path))
+    assert host._git_commit() == here
+
+
+def test_two_do_not_measure_on_one_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(host, "LOCK", tmp_path / "lock")
+    with host.alone():
+        with pytest.raises(LoadError, match=rf"another perfkit measures on this machine \(process {os.getpid()}\)"):
+            host.alone().__enter__()
+    with host.alone():
+        pass
+    monkeypatch.setattr(host, "LOCK", tmp_path)  # can't be opened
+    with host.alone():
+        pass

@@ -76,7 +76,7 @@ def test_a_k6_that_would_give_wrong_numbers_is_refused(tmp_path, says, message):
         k6.find(program(tmp_path, says))
 
 
-@pytest.mark.parametrize("says", ["k6 v1.1.0 (x)", "k6 v1.3.0 (x)", "k6 v2.2.0 (commit/abc, go1.25)"])
+@pytest.mark.parametrize("says", ["k6 v1.1.0 (x)", "k6 v1.3.0 (x)", "k6 v2.2.0 (commit/abc, go1.25)", "k6-2.2.0 v2.2.0 (x)", "my-xk6.exe v1.4.0 (x)"])
 def test_other_versions_are_taken(tmp_path, says):
     assert k6.find(program(tmp_path, says)).version in says
 
@@ -89,9 +89,11 @@ def test_a_missing_k6_is_named_with_what_to_install():
 def test_a_users_own_k6_settings_do_not_reach_the_load(monkeypatch):
     monkeypatch.setenv("K6_VUS", "7")
     monkeypatch.setenv("K6_OUT", "json=x")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     kept = k6._environment((1,))
     assert "K6_VUS" not in kept
     assert "K6_OUT" not in kept
+    assert "HTTP_PROXY" not in kept
     assert kept["GOMAXPROCS"] == "1"
 
 

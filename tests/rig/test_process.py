@@ -53,6 +53,20 @@ def test_a_server_says_where_it_is_counts_and_ends_in_order():
         assert server.stop() == 0
 
 
+def test_what_would_change_a_servers_cost_does_not_reach_it_and_a_line_of_somebody_elses_is_passed_over(
+    monkeypatch, tmp_path
+):
+    (tmp_path / "sitecustomize.py").write_text("print('hello', flush=True)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    for name in ("PYTHONASYNCIODEBUG", "GRPC_TRACE", "http_proxy"):
+        monkeypatch.setenv(name, "1")
+    with process.server(MUTEX, Place()) as server:
+        assert server.ready().startswith("127.0.0.1:")
+        variables = Path(f"/proc/{server.pid}/environ").read_bytes().split(b"\0")
+        assert not [one for one in variables if one.startswith((b"PYTHONASYNCIODEBUG", b"GRPC_TRACE", b"http_proxy"))]
+        assert any(one.startswith(b"PYTHONPATH") for one in variables)
+
+
 def test_a_server_is_killed_at_the_end_of_its_block_of_code():
     with process.server(MUTEX, Place()) as server:
         server.ready()

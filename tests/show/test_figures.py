@@ -176,3 +176,13 @@ def test_an_axis_takes_zero_and_words(table, factor, levels):
 def test_an_unknown_figure_is_refused_with_those_that_there_are(measured):
     with pytest.raises(PlanError, match="figure 'pie' is unknown; the figures are: throughput, latency, "):
         draw("pie", measured)
+
+
+def test_a_users_own_style_does_not_reach_a_figure(measured, tmp_path):
+    import matplotlib as mpl
+
+    shutil.copytree(measured, tmp_path / "run")
+    with mpl.rc_context({"savefig.format": "pdf", "text.usetex": True, "axes.facecolor": "black"}):
+        image = draw("throughput", tmp_path / "run")
+    assert image.data.startswith(b"\x89PNG")
+    assert (tmp_path / "run/figures/throughput.png").read_bytes().startswith(b"\x89PNG")

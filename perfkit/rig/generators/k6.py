@@ -1,7 +1,6 @@
 """Everything about k6: finding it, its command line, its measured window, and what its summary says of a server."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ from perfkit.design.plan import TIMEOUT_S, Load
 from perfkit.errors import LoadError
 from perfkit.record.results import Calls, Distribution, enough_samples
 from perfkit.rig.generators.contract import PERCENTILES, Program, RunningLoad, Window
+from perfkit.rig import process
 from perfkit.rig.process import Place, child
 
 SCRIPT = ROOT / "k6" / "counter.js"
@@ -47,7 +47,8 @@ def find(program: str = "k6") -> Program:
         answer = subprocess.run([path, "version"], capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise LoadError(f"k6={path!r} does not run ({error}); {INSTALL}") from error
-    version = re.match(r"k6(?:\.exe)? v(\d+)\.(\d+)\.(\d+)", answer.stdout)
+    # It begins with the file's own name.
+    version = re.match(r"\S+ v(\d+)\.(\d+)\.(\d+)", answer.stdout)
     if version is None:
         raise LoadError(f"k6={path!r} does not say a version of k6, but {answer.stdout.strip()[:80]!r}; {INSTALL}")
     release = (int(version[1]), int(version[2]))
@@ -117,9 +118,9 @@ def running(
         for name, value in settings.items():
             argv += ["-e", f"{name}={value}"]
         with child(
-            [*argv, str(SCRIPT)], place, environment=_environment(place.cpus), stdout=log, stderr=subprocess.STDOUT
-        ) as process:
-            yield RunningK6(process, log, summary, len(addresses))
+            [*argv, str(SCRIPT)], place, variables=_environment(place.cpus), stdout=log, stderr=subprocess.STDOUT
+        ) as started:
+            yield RunningK6(started, log, summary, len(addresses))
 
 
 def calls(summary: dict[str, Any], server: int) -> Calls:
@@ -164,7 +165,7 @@ def _distribution(metrics: dict[str, Any], key: str) -> Distribution:
 
 def _environment(cpus: Sequence[int]) -> dict[str, str]:
     """This process's, without what would change the load behind the script's back."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("K6_")}
+    kept = {name: value for name, value in process.environment().items() if not name.startswith("K6_")}
     kept |= {
         "K6_NO_USAGE_REPORT": "true",
         "K6_AUTO_EXTENSION_RESOLUTION": "false",

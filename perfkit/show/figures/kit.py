@@ -233,7 +233,7 @@ def keep(figure: Figure, run: str | Path, name: str) -> Image:
     """Write a figure to a run folder as PNG and SVG, and return it for a notebook to show."""
     folder = Path(run) / "figures"
     png = BytesIO()
-    figure.savefig(png, dpi=DPI)
+    figure.savefig(png, dpi=DPI, format="png")
     try:
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.png").write_bytes(png.getvalue())
