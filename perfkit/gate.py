@@ -20,6 +20,7 @@ PAIRED_TOO = ("cpu_per_call", *HANDICAPS_PCT)
 
 BEYOND, INSIDE, OPEN = "beyond", "inside", "open"
 
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """Fails where the whole interval of a metric is beyond a threshold."""
@@ -44,7 +45,7 @@ def refuse_unmeasurable(gate: Gate, plan: Plan) -> None:
     by_turns = plan.paired == TURNS and gate.metric == "throughput"
     if gate.metric != "cpu_per_call" and not by_turns and not plan.loads(SOLO):
         raise PlanError(
-            f"--fail-if {gate.metric}: this comparison does not measure it; solo trials do (--solo True, or --method solo)"
+            f"--fail-if {gate.metric}: this comparison does not measure it; solo trials do (--solo True, --method solo)"
         )
 
 

@@ -35,7 +35,7 @@ def test_a_gate_is_judged_by_its_own_threshold():
 
 
 def test_a_gate_needs_no_verdict_but_trust():
-    undecided = answer(ratio=1.01, sd=0.02)
+    undecided = answer(ratio=1.01, sd=0.04)
     assert undecided.verdict == "not known yet"
     assert gate.judge(gate.parse("cpu_per_call>10%"), undecided) == gate.INSIDE
     doubted = answer(ratio=1.10, aa=1.05)

@@ -1,7 +1,7 @@
 import base64
 import json
-import re
 import os
+import re
 import shutil
 import signal
 import subprocess

@@ -37,8 +37,8 @@ def judge(
     logs = contrast.by_level(table, metric, of, against, contrast.usable_levels(table, metric, factor), factor)
     looks = max(1, len(logs.columns) * (table["arm"].nunique() - 1))
     ratios = tuple(
-        widened(statistics.from_logs(metric, of, against, [int(level)], logs[level].dropna().tolist(), factor), looks)
-        for level in logs
+        widened(statistics.from_logs(metric, of, against, [level], logs[level].dropna().tolist(), factor), looks)
+        for level in map(int, logs.columns)
     )
     return OverLevels(ratios, tuple(verdict.judge(one, margin_pct) for one in ratios), differ_p(logs.dropna()))
 

@@ -90,8 +90,8 @@ def alone() -> Iterator[None]:
         except BlockingIOError as error:
             file.seek(0)
             raise LoadError(
-                f"another perfkit measures on this machine (process {file.read().strip()}), and the two would take time "
-                "from each other; wait for it"
+                f"another perfkit measures on this machine (process {file.read().strip()}), and the two would take "
+                "time from each other; wait for it"
             ) from error
         except OSError:
             pass

@@ -181,8 +181,8 @@ def _sleep_until(epoch_ms: int, watched: Sequence[Watched]) -> None:
                 f"perfkit stood still in mid-trial and missed an end of the window by {late_s:.1f} s (it was stopped, "
                 "the machine slept, or the clock was set)"
             )
+        if late_s >= 0:
+            return  # who has ended by now can still be read; that this was late is flagged
         for one in watched:
             one.check()
-        if late_s >= 0:
-            return
         time.sleep(min(-late_s, CHECK_S))

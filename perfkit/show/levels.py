@@ -10,7 +10,6 @@ from perfkit.analysis.statistics import Ratio
 from perfkit.design.plan import AA, HANDICAP, SMALL_HANDICAP, Plan
 from perfkit.show import words
 
-
 METRICS = ("cpu_per_call_us", "throughput_rps")
 
 NAMES = {AA: "A/A control", HANDICAP: "handicap control", SMALL_HANDICAP: "smaller handicap's control"}
@@ -22,7 +21,8 @@ SERVES = {verdict.DEARER: "serves more", verdict.CHEAPER: "serves less"}
 def table_lines(table: pd.DataFrame) -> Iterator[str]:
     """Give the lines of a Markdown table, a row a level of VUs and arm, and then whether the levels differ."""
     names = words.labels(table)
-    yield f"| VUs | against {names[contrast.baseline(table)]} | CPU per call | | throughput | |\n|---|---|---|---|---|---|"
+    yield f"| VUs | against {names[contrast.baseline(table)]} | CPU per call | | throughput | |"
+    yield "|---|---|---|---|---|---|"
     every = _judged(table)
     for arm, found in every.items():
         cells = {

@@ -51,9 +51,8 @@ class Place:
     def __init__(self) -> None:
         from IPython.display import display  # noqa: PLC0415 - a shell's command needs none
 
-        self._handles = [
-            display(Markdown(text), display_id=True) for text in ("*The answer stands here when the run has ended.*", "")
-        ]
+        empty = (Markdown("*The answer stands here when the run has ended.*"), Markdown(""))
+        self._handles = [display(one, display_id=True) for one in empty]  # type: ignore[no-untyped-call]
 
     def fill(self, text: Markdown, figure: object) -> None:
         """Show a text and a figure there."""
@@ -79,8 +78,8 @@ def joint(folder: str | Path) -> Markdown:
     """Return what the joint trials of a sweep are, and what their controls showed at each level."""
     lines = "\n".join(levels.joint_lines(load_plan(folder), load(folder, JOINT)))
     return Markdown(
-        "## Both at once\n\nJoint trials see the same noise at the same moment, and carry their controls: `a` again, which "
-        f"must cost the same, and `a` with a known burn, which must be found.\n\n{lines}"
+        "## Both at once\n\nJoint trials see the same noise at the same moment, and carry their controls: `a` again, "
+        f"which must cost the same, and `a` with a known burn, which must be found.\n\n{lines}"
     )
 
 

@@ -76,7 +76,16 @@ def test_a_k6_that_would_give_wrong_numbers_is_refused(tmp_path, says, message):
         k6.find(program(tmp_path, says))
 
 
-@pytest.mark.parametrize("says", ["k6 v1.1.0 (x)", "k6 v1.3.0 (x)", "k6 v2.2.0 (commit/abc, go1.25)", "k6-2.2.0 v2.2.0 (x)", "my-xk6.exe v1.4.0 (x)"])
+@pytest.mark.parametrize(
+    "says",
+    [
+        "k6 v1.1.0 (x)",
+        "k6 v1.3.0 (x)",
+        "k6 v2.2.0 (commit/abc, go1.25)",
+        "k6-2.2.0 v2.2.0 (x)",
+        "my-xk6.exe v1.4.0 (x)",
+    ],
+)
 def test_other_versions_are_taken(tmp_path, says):
     assert k6.find(program(tmp_path, says)).version in says
 

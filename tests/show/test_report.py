@@ -132,7 +132,9 @@ def test_solo_trials_are_told_with_what_they_could_have_seen():
 
     asked = plan_compare(method="joint", solo=True)
     told = report.solo(comparison.answer(asked, joint(), alone()))
-    assert told.startswith("inputQ against mutex, one server at a time, in a closed loop:")
+    assert told.startswith(
+        "## Solo trials of the same blocks\n\ninputQ against mutex, one server at a time, in a closed loop:"
+    )
     assert len([line for line in told.splitlines() if "would be found 4 times out of 5" in line]) == 6
     assert "offered 500 calls/s" in report.solo(
         comparison.answer(plan_compare(method="joint", solo=True, rate=500), joint(), alone())

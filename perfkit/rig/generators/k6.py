@@ -17,8 +17,8 @@ from perfkit.design.factors import K6
 from perfkit.design.plan import TIMEOUT_S, Load
 from perfkit.errors import LoadError
 from perfkit.record.results import Calls, Distribution, enough_samples
-from perfkit.rig.generators.contract import PERCENTILES, Program, RunningLoad, Window
 from perfkit.rig import process
+from perfkit.rig.generators.contract import PERCENTILES, Program, RunningLoad, Window
 from perfkit.rig.process import Place, child
 
 SCRIPT = ROOT / "k6" / "counter.js"
