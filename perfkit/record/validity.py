@@ -16,6 +16,9 @@ EQUAL_SHARES = 0.05
 SATURATED = 0.9
 """The part of the core they share, or each has for its turns, that servers use, from which on they are saturated."""
 
+LEAST_CALL_US = 3.0
+"""No gRPC call costs less; to be stopped and continued costs a process that sleeps nearly so much."""
+
 PUNCTUAL = 0.05
 """How far, as a part of the window, its clock readings may lie apart from its length, or each from its end."""
 
@@ -101,8 +104,9 @@ FLAGS = (
     ),
     Flag(
         "not the server",
-        lambda result: any(one.calls.acknowledged > 0 and one.usage.cpu_s <= 0 for one in result.served),
-        "The process that was started used no CPU, so another one serves (a container's, say) and nothing counts,",
+        lambda result: any(one.usage.cpu_s * 1e6 < LEAST_CALL_US * one.calls.acknowledged for one in result.served),
+        "The process that was started used hardly any CPU, so another one serves (a container's, say), and nothing "
+        "counts,",
         (EVERYTHING,),
     ),
     Flag(
