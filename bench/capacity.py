@@ -2,9 +2,10 @@
 
     python bench/capacity.py [--arms A,B] [--vus 20,100] [--repeats N] [--generators k6,h2load] [--out DIR]
 
-Solo trials, in blocks. A line an arm, a number of VUs and a generator: means over blocks with their 95 % intervals. A
-server under 0.97 of its core waited for its load, so its throughput is no capacity. Last: in how many of the trials by
-h2load its counts and the server's agree (acknowledged ≤ final ≤ sent). Started again with the same `--out`, it goes on.
+Solo trials, in blocks. A line an arm, a number of VUs and a generator: geometric means over blocks with their 95 %
+intervals. A server under 0.97 of its core waited for its load, so its throughput is no capacity. Last: in how many of
+the trials by h2load its counts and the server's agree (acknowledged ≤ final ≤ sent). Started again with the same
+`--out`, it goes on.
 """
 
 import argparse
@@ -56,7 +57,9 @@ def main(arguments=None):
 
 def line(trials):
     """Return the cells of a row."""
-    served, cost = (statistics.mean(trials[name].tolist()) for name in ("throughput_rps", "cpu_per_call_us"))
+    served, cost = (
+        statistics.mean(trials[name].tolist(), logarithmic=True) for name in ("throughput_rps", "cpu_per_call_us")
+    )
     cores = trials["server_cores"].mean()
     waits = ", waited" if cores < BUSY else ""
     return " | ".join(

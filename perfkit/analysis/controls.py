@@ -99,7 +99,7 @@ def _burn(plan: Plan, role: str, burn_us: float, wide: pd.DataFrame, alone: pd.D
     base_us = float(wide[result.baseline].mean())
     least_us, most_us = (high - 1) * base_us, (low - 1) * base_us
     # A spread that hides what is so small says so by the answer's interval, and is no fault of the instrument.
-    is_seen = low > 1 or (role == SMALL_HANDICAP and (result.detectable_pct or 0) / 100 * base_us > burn_us)
+    is_seen = low > 1 or (result.detectable_pct or 0) / 100 * base_us > burn_us
     has_its_size = is_seen and least_us >= burn_us and most_us <= MOST_COST * burn_us + BURN_COST_US
     control = Control(result, has_its_size, burn_us, (result.ratio - 1) * base_us)
     solo_logs, paired_logs = role_logs(alone, role), role_logs(wide, role)
