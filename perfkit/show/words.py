@@ -166,8 +166,8 @@ def control_sentence(control: Control) -> str:
             f"none. A bias of up to {AA_BAND_PCT + result.half_width_pct:.1f} % could pass"
         )
     text = (
-        f"{control.burn_us:g} µs burned in each call cost {percent(result)}, {control.cost_us:.1f} µs; wanted: detected "
-        f"if this spread allows it, not less than was burned, not more than {MOST_COST:g} times that and "
+        f"{control.burn_us:g} µs burned in each call cost {percent(result)}, {control.cost_us:.1f} µs; wanted: "
+        f"detected if this spread allows it, not less than was burned, not more than {MOST_COST:g} times that and "
         f"{BURN_COST_US:g} µs"
     )
     if control.solo is None or control.apart is None:
