@@ -8,6 +8,7 @@
 //   RATE                   calls a second an address by constant-arrival-rate, from at most VUS users (unset: closed loop)
 //   WARMUP_S, DURATION_S   the measured window opens after the warm-up and is open this long (1, 5)
 //   OPENS_AT               when it opens instead, in ms since the epoch, so that several k6 have one window (unset)
+//   AFTER_S                how long calls go on after the window (0)
 //   CONNECT_PER_ITERATION  1 connects and closes in every iteration, as the original study did (0)
 //   TIMEOUT_S              how long a call may take (10)
 //   PERCENTILES            which latency percentiles are wanted (50,90,95,99,99.9)
@@ -31,8 +32,7 @@ const VUS = Number(setting('VUS', 10));
 const RATE = Number(setting('RATE', 0));
 const OPENS_AT = Number(setting('OPENS_AT', 0));
 const WARMUP_MS = OPENS_AT ? Math.max(0, OPENS_AT - Date.now()) : Number(setting('WARMUP_S', 1)) * 1000;
-// Calls go on for a moment after an appointed window, so that no k6 is gone before all clocks were read.
-const AFTER_MS = OPENS_AT ? 300 : 0;
+const AFTER_MS = Number(setting('AFTER_S', 0)) * 1000;
 const DURATION_MS = Number(setting('DURATION_S', 5)) * 1000;
 const CONNECT_PER_ITERATION = setting('CONNECT_PER_ITERATION', '0') === '1';
 const TIMEOUT_S = Number(setting('TIMEOUT_S', 10));

@@ -80,7 +80,7 @@ def as_json(found: Robustness) -> dict[str, Any]:
         "sentence": robust.headline(found),
         "effects": {effect.factor: _as_json(effect) for effect in found.effects},
         "loads": [
-            {"load": dict(zip(KIND, one.plan.cells[0].load.kind, strict=True)), "verdict": one.verdict,
+            {"load": dict(zip(KIND, one.load.kind, strict=True)), "verdict": one.verdict,
              "metrics": {name: _as_json(result) for name, result in _metrics(one).items()}}
             for one in found.answers
         ],

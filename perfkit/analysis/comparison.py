@@ -10,7 +10,7 @@ from perfkit.analysis.controls import Control, by_block, role_logs
 from perfkit.analysis.statistics import Ratio
 from perfkit.analysis.stopping import Steadiness
 from perfkit.design.paired import HANDICAPS_PCT
-from perfkit.design.plan import JOINT, SOLO, TURNS, A, B, Plan
+from perfkit.design.plan import JOINT, SOLO, TURNS, A, B, Load, Plan
 from perfkit.record.validity import FLAGS, Flag
 
 CHANGED = 1.25
@@ -73,6 +73,11 @@ class Answer:
     """whether there are solo trials that give no verdict on throughput"""
     change: float | None
     """a's CPU per call in the second half, in the first's, where the machine changed"""
+
+    @property
+    def load(self) -> Load:
+        """What it holds under."""
+        return self.plan.cells[0].load
 
     @property
     def is_reached(self) -> bool:
@@ -158,7 +163,7 @@ def seconds_to_go(answer: Answer) -> float:
     assert answer.cpu_per_call is not None  # noqa: S101 - NOT_KNOWN says that there is one
     low, high = answer.cpu_per_call.interval
     looks, freedom = answer.plan.stop.looks, answer.cpu_per_call.blocks - 1
-    wider = stopping.standard_errors(freedom, looks + 1) / stopping.standard_errors(freedom, looks)
+    wider = statistics.standard_errors(freedom, looks + 1) / statistics.standard_errors(freedom, looks)
     reach, off = wider * math.log(high / low) / 2, abs(math.log(answer.cpu_per_call.ratio))
     enough = max(off, math.log1p(answer.plan.margin_pct / 100) - off)
     blocks = max(1.0, answer.cpu_per_call.blocks * ((reach / enough) ** 2 - 1))

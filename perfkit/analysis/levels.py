@@ -1,7 +1,6 @@
 """What a ratio says at each level of a factor, and whether the levels differ among themselves."""
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 from scipy import stats
@@ -47,14 +46,7 @@ def widened(result: Ratio, looks: int) -> Ratio:
     """Return a plain ratio with the interval and p-value that hold for so many of them together."""
     if result.low is None or looks == 1:
         return result
-    middle, error, freedom = math.log(result.ratio), result.standard_error, result.blocks - 1
-    reach = statistics.quantile(freedom, 1 - (1 - statistics.CONFIDENCE) / looks / 2) * error
-    return replace(
-        result,
-        low=math.exp(middle - reach),
-        high=math.exp(middle + reach),
-        p_value=min(1.0, looks * statistics.p_value(middle, error, freedom)),
-    )
+    return statistics.bounded(result, result.standard_error, result.blocks - 1, looks)
 
 
 def differ_p(logs: pd.DataFrame) -> float | None:

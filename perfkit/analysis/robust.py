@@ -42,7 +42,7 @@ def judge(several: Sequence[tuple[Answer, pd.DataFrame]]) -> Robustness:
     """Return what answers say together, each with the table of its paired trials."""
     answers = tuple(answer for answer, _ in several)
     logs = pd.DataFrame({number: role_logs(by_block(paired), B) for number, (_, paired) in enumerate(several)})
-    effects = _effects([answer.plan.cells[0].load.kind for answer in answers], logs.dropna())
+    effects = _effects([answer.load.kind for answer in answers], logs.dropna())
     return Robustness(answers, tuple(effects), _verdict(answers))
 
 

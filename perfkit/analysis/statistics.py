@@ -117,15 +117,34 @@ def quotient(one: Ratio, other: Ratio) -> Ratio:
     )  # fmt: skip
 
 
+def standard_errors(freedom: int, looks: int = 1) -> float:
+    """Return how many standard errors an interval reaches that holds together with so many others.
+
+    Bonferroni: each of so many may miss the truth so many times less often.
+    """
+    return quantile(freedom, 1 - (1 - CONFIDENCE) / looks / 2)
+
+
+def bounded(result: Ratio, error: float, freedom: int, looks: int) -> Ratio:
+    """Return a ratio with the interval and p-value of this standard error (of logs), for so many looks together."""
+    middle, reach = math.log(result.ratio), standard_errors(freedom, looks) * error
+    return replace(
+        result,
+        low=math.exp(middle - reach),
+        high=math.exp(middle + reach),
+        p_value=min(1.0, looks * p_value(middle, error, freedom)),
+    )
+
+
 def holm(several: Sequence[Ratio]) -> list[Ratio]:
     """Return the same ratios, their p-values corrected for their number (Holm 1979)."""
-    tested = sorted((one for one in several if one.p_value is not None), key=lambda one: one.p_value or 0.0)
-    corrected: dict[tuple[int, ...], float] = {}
+    tested = sorted((one.p_value, place) for place, one in enumerate(several) if one.p_value is not None)
+    corrected: dict[int, float] = {}
     highest = 0.0
-    for rank, one in enumerate(tested):
-        highest = max(highest, min(1.0, (one.p_value or 0.0) * (len(tested) - rank)))
-        corrected[one.levels] = highest
-    return [replace(one, p_value=corrected.get(one.levels)) for one in several]
+    for rank, (p_value, place) in enumerate(tested):
+        highest = max(highest, min(1.0, p_value * (len(tested) - rank)))
+        corrected[place] = highest
+    return [replace(one, p_value=corrected.get(place)) for place, one in enumerate(several)]
 
 
 def standard_error(logs: Sequence[float]) -> float:

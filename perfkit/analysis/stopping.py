@@ -79,25 +79,11 @@ def primary(plan: Plan, logs: Sequence[float]) -> Ratio:
         own = float(np.std(logs[:FIRST_STAGE], ddof=1)) / math.sqrt(len(logs)), FIRST_STAGE - 1
     steady = steadiness(plan, logs)
     candidates = [own, *(_wider(logs, steady) if steady else ())]
-    error, freedom = max(candidates, key=lambda one: one[0] * standard_errors(one[1], looks))
+    error, freedom = max(candidates, key=lambda one: one[0] * statistics.standard_errors(one[1], looks))
     if (error, freedom) == as_if_fixed and looks == 1:
         return plain
-    middle, reach = math.log(plain.ratio), standard_errors(freedom, looks) * error
-    return replace(
-        plain,
-        low=math.exp(middle - reach),
-        high=math.exp(middle + reach),
-        p_value=min(1.0, looks * statistics.p_value(middle, error, freedom)),
-        detectable_pct=statistics.detectable_pct(error, freedom),
-    )
-
-
-def standard_errors(freedom: int, looks: int) -> float:
-    """Return how many standard errors an interval reaches whose run was extended after each look but the last.
-
-    Bonferroni: each of so many intervals may miss the truth so many times less often.
-    """
-    return statistics.quantile(freedom, 1 - (1 - statistics.CONFIDENCE) / looks / 2)
+    found = statistics.bounded(plain, error, freedom, looks)
+    return replace(found, detectable_pct=statistics.detectable_pct(error, freedom))
 
 
 def steadiness(plan: Plan, logs: Sequence[float]) -> Steadiness | None:
@@ -155,4 +141,4 @@ def needed(plan: Plan, logs: Sequence[float]) -> float:
         return math.inf
     wanted = math.log1p(plan.stop.precision_pct / 100)
     spread = float(np.std(logs[:FIRST_STAGE], ddof=1))
-    return math.ceil((standard_errors(FIRST_STAGE - 1, plan.stop.looks) * spread / wanted) ** 2)
+    return math.ceil((statistics.standard_errors(FIRST_STAGE - 1, plan.stop.looks) * spread / wanted) ** 2)

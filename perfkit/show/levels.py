@@ -18,12 +18,15 @@ SERVES = {verdict.DEARER: "serves more", verdict.CHEAPER: "serves less"}
 """what a verdict on a ratio of costs is called of a ratio of throughput"""
 
 
-def table_lines(table: pd.DataFrame) -> Iterator[str]:
+Judged = dict[str, dict[str, OverLevels]]
+"""arm → metric → what it says over the levels"""
+
+
+def table_lines(table: pd.DataFrame, every: Judged) -> Iterator[str]:
     """Give the lines of a Markdown table, a row a level of VUs and arm, and then whether the levels differ."""
     names = words.labels(table)
     yield f"| VUs | against {names[contrast.baseline(table)]} | CPU per call | | throughput | |"
     yield "|---|---|---|---|---|---|"
-    every = _judged(table)
     for arm, found in every.items():
         cells = {
             (one.levels[0], metric): _cell(metric, one, said)
@@ -43,12 +46,12 @@ def table_lines(table: pd.DataFrame) -> Iterator[str]:
     yield f"\n{together}" + (f" Levels differ by no more than chance: {', '.join(alike)}." if alike else "")
 
 
-def turning(table: pd.DataFrame) -> str:
+def turning(table: pd.DataFrame, every: Judged) -> str:
     """Return where a ratio turns with the level beyond chance, so that one number would mislead; empty: nowhere."""
     names = words.labels(table)
     return " ".join(
         f"{names[arm]}: {words.METRIC_WORDS[metric][0]} turns with the number of VUs, {_ends(over)}."
-        for arm, found in _judged(table).items()
+        for arm, found in every.items()
         for metric, over in found.items()
         if over.turns
     )
@@ -67,7 +70,8 @@ def joint_lines(plan: Plan, paired: pd.DataFrame) -> Iterator[str]:
             yield f"- At {one.vus} VUs the {NAMES[role]} {passed}: {words.control_sentence(control)}."
 
 
-def _judged(table: pd.DataFrame) -> dict[str, dict[str, OverLevels]]:
+def judged(table: pd.DataFrame) -> Judged:
+    """Return what each arm but the baseline says over the levels."""
     against = contrast.baseline(table)
     return {
         arm: {metric: levels.judge(table, metric, arm, against) for metric in METRICS}

@@ -65,8 +65,8 @@ def sweep(table: pd.DataFrame, environment: Environment) -> Markdown:
     """Return a sweep's answer in words, where it was measured, and what limits it."""
     caveats = "\n".join(f"- {caveat}" for caveat in _sweep_caveats(table, environment))
     cpu, throughput = words.headline(table, "cpu_per_call_us"), words.headline(table)
-    several = table["arm"].nunique() > 1
-    turning, each = (levels.turning(table), "\n".join(levels.table_lines(table))) if several else ("", "")
+    every = levels.judged(table)
+    turning, each = levels.turning(table, every), "\n".join(levels.table_lines(table, every)) if every else ""
     answer = f"**{turning}** Over all levels: {cpu}" if turning else f"**{cpu}**"
     return Markdown(
         f"**The answer.** {answer} {throughput}\n\n{each}\n\n{_where(environment)}\n\n"

@@ -23,7 +23,7 @@ def sentence(robustness: Robustness) -> str:
     size = _range(robustness)
     if robustness.verdict == comparison.NOT_TRUSTED:
         failing = next(one for one in answers if not one.is_trusted)
-        text = f"The instrument is not trusted under {kind(failing.plan.cells[0].load)}: {words.distrust(failing)}"
+        text = f"The instrument is not trusted under {kind(failing.load)}: {words.distrust(failing)}"
     elif robustness.verdict == robust.DEPENDS:
         text = f"Whether {b} costs more CPU per call than {a} depends on the load: {size}"
     elif robustness.verdict == comparison.NOT_KNOWN:
@@ -50,9 +50,9 @@ def _range(robustness: Robustness) -> str:
     if not known:
         return "nothing counts"
     if len(known) == 2:
-        return ", ".join(f"{words.percent(one.cpu_per_call)} under {kind(one.plan.cells[0].load)}" for one in known
+        return ", ".join(f"{words.percent(one.cpu_per_call)} under {kind(one.load)}" for one in known
                          if one.cpu_per_call)  # fmt: skip
-    rising = sorted((one.cpu_per_call.ratio, kind(one.plan.cells[0].load)) for one in known if one.cpu_per_call)
+    rising = sorted((one.cpu_per_call.ratio, kind(one.load)) for one in known if one.cpu_per_call)
     (low, lowest), (high, highest) = rising[0], rising[-1]
     return f"from {(low - 1) * 100:+.1f} % ({lowest}) to {(high - 1) * 100:+.1f} % ({highest}), of {len(rising)} loads"
 
@@ -74,5 +74,5 @@ def table(robustness: Robustness) -> str:
     for one in robustness.answers:
         cost = words.percent(one.cpu_per_call) if one.cpu_per_call else "nothing counts"
         served = words.percent(one.throughput) if one.throughput else "no verdict"
-        lines.append(f"| {kind(one.plan.cells[0].load)} | {cost} | {served} | {one.verdict} |")
+        lines.append(f"| {kind(one.load)} | {cost} | {served} | {one.verdict} |")
     return f"# {sentence(robustness)}\n\n" + "\n".join(lines)

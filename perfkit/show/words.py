@@ -133,7 +133,7 @@ def sentence(answer: Answer) -> str:
 
 def _size(answer: Answer) -> str:
     assert answer.cpu_per_call is not None  # noqa: S101 - asked for only where there is one
-    blocks, load = answer.cpu_per_call.blocks, answer.plan.cells[0].load
+    blocks, load = answer.cpu_per_call.blocks, answer.load
     under = "" if answer.plan.paired == JOINT else f" under {load.generator}"  # joint trials are of k6 alone
     way = WAYS[answer.plan.paired]
     return f"{percent(answer.cpu_per_call)} at {load.vus} VUs an arm{under}, {way}, {blocks} blocks"

@@ -37,12 +37,13 @@ def test_each_level_has_a_verdict_and_levels_that_differ_are_found():
     assert found.turns
     assert [one.levels for one in found.ratios] == [(vus,) for vus in VUS]
     told = table((1.08, 1.0, 1.0, 0.94, 0.94), blocks=20)
-    assert "inputQ: CPU per call turns with the number of VUs, from -" in shown.turning(told)
-    first = next(line for line in shown.table_lines(told) if line.startswith("| 10 | inputQ | +"))
+    assert "inputQ: CPU per call turns with the number of VUs, from -" in shown.turning(told, shown.judged(told))
+    first = next(line for line in shown.table_lines(told, shown.judged(told)) if line.startswith("| 10 | inputQ | +"))
     assert "| dearer |" in first
     assert first.endswith("| serves less |")
-    assert shown.turning(table((1.0,) * 5)) == ""
-    assert any("Levels differ by no more than chance" in line for line in shown.table_lines(table((1.0,) * 5)))
+    alike = table((1.0,) * 5)
+    assert shown.turning(alike, shown.judged(alike)) == ""
+    assert any("Levels differ by no more than chance" in line for line in shown.table_lines(alike, shown.judged(alike)))
     assert judged((1.0,) * 5, sd=0.2, seed=2).verdicts == (NOT_KNOWN,) * 5
 
 

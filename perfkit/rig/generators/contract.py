@@ -14,6 +14,10 @@ OPENING_S, OPENING_VU_S = 0.2, 0.004
 """What each of several generators may take until its VUs are there, and have connected and been answered: so much, and
 so much a VU."""
 
+AFTER_S = 0.3
+"""How long calls go on after an appointed window, so that nobody is gone before all clocks were read, and no call that
+starts in it is cut off."""
+
 PERCENTILES = (
     *map(str, range(1, 100)),
     *(f"99.{tenth}" for tenth in range(1, 10)),
@@ -37,6 +41,14 @@ class Window:
 
     from_ms: int
     until_ms: int
+
+
+def said_by(path: str, argument: str, name: str, install: str) -> str:
+    """Return what a generator says when it is asked for its version; a LoadError where it does not run."""
+    try:
+        return subprocess.run([path, argument], capture_output=True, text=True, timeout=30, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise LoadError(f"{name} does not run ({error}); {install}") from error
 
 
 class RunningLoad(ABC):

@@ -18,15 +18,12 @@ from perfkit.design.factors import H2LOAD
 from perfkit.design.plan import Load
 from perfkit.errors import LoadError
 from perfkit.record.results import Calls, Distribution, enough_samples
-from perfkit.rig.generators.contract import PERCENTILES, Program, RunningLoad, Window, opening
+from perfkit.rig.generators.contract import AFTER_S, PERCENTILES, Program, RunningLoad, Window, opening, said_by
 from perfkit.rig.process import Place, child
 
 INSTALL = "install it (apt install nghttp2-client, brew install nghttp2, conda install nghttp2) or use generator=k6"
 
 METHOD = "/counter.incrementCounter/increment"
-
-AFTER_S = 0.3
-"""How long calls go on after the window, so that none that starts in it is cut off at its end."""
 
 CHUNK = 200_000
 """Lines of the log that are in memory at once."""
@@ -43,13 +40,10 @@ def find() -> Program:
     path = shutil.which("h2load")
     if path is None:
         raise LoadError(f"generator=h2load: there is no program h2load on PATH; {INSTALL}")
-    try:
-        answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise LoadError(f"generator=h2load: {path!r} does not run ({error}); {INSTALL}") from error
-    version = re.match(r"h2load nghttp2/([\d.]+)", answer.stdout)
+    said = said_by(path, "--version", f"generator=h2load: {path!r}", INSTALL)
+    version = re.match(r"h2load nghttp2/([\d.]+)", said)
     if version is None:
-        raise LoadError(f"generator=h2load: {path!r} says no version, but {answer.stdout.strip()[:80]!r}; {INSTALL}")
+        raise LoadError(f"generator=h2load: {path!r} says no version, but {said.strip()[:80]!r}; {INSTALL}")
     return Program(H2LOAD, path, version[1])
 
 

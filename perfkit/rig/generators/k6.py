@@ -18,7 +18,7 @@ from perfkit.design.plan import TIMEOUT_S, Load
 from perfkit.errors import LoadError
 from perfkit.record.results import Calls, Distribution, enough_samples
 from perfkit.rig import process
-from perfkit.rig.generators.contract import PERCENTILES, Program, RunningLoad, Window
+from perfkit.rig.generators.contract import AFTER_S, PERCENTILES, Program, RunningLoad, Window, said_by
 from perfkit.rig.process import Place, child
 
 SCRIPT = ROOT / "k6" / "counter.js"
@@ -43,14 +43,10 @@ def find(program: str = "k6") -> Program:
     path = shutil.which(program) or shutil.which(program, path=str(Path(sys.executable).parent))
     if path is None:
         raise LoadError(f"k6={program!r} is no program on PATH or in this environment; {INSTALL}")
-    try:
-        answer = subprocess.run([path, "version"], capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise LoadError(f"k6={path!r} does not run ({error}); {INSTALL}") from error
-    # It begins with the file's own name.
-    version = re.match(r"\S+ v(\d+)\.(\d+)\.(\d+)", answer.stdout)
+    said = said_by(path, "version", f"k6={path!r}", INSTALL)
+    version = re.match(r"\S+ v(\d+)\.(\d+)\.(\d+)", said)  # it begins with the file's own name
     if version is None:
-        raise LoadError(f"k6={path!r} does not say a version of k6, but {answer.stdout.strip()[:80]!r}; {INSTALL}")
+        raise LoadError(f"k6={path!r} does not say a version of k6, but {said.strip()[:80]!r}; {INSTALL}")
     release = (int(version[1]), int(version[2]))
     if release < OLDEST or release == REFUSED:
         raise LoadError(f"k6={path!r} is version {'.'.join(version.groups())}, which perfkit refuses; {INSTALL}")
@@ -107,6 +103,7 @@ def running(
             "RATE": load.rate or 0,
             "WARMUP_S": load.warmup_s,
             "OPENS_AT": opens_at_ms or "",
+            "AFTER_S": AFTER_S if opens_at_ms else 0,
             "ANNOUNCE": int(opens_at_ms is not None),
             "DURATION_S": load.duration_s,
             "CONNECT_PER_ITERATION": int(load.connect_per_iteration),

@@ -21,7 +21,7 @@ def loads(found: Robustness) -> Figure:
     figure, (axes,) = blank(robust.sentence(found))
     a, b = comparison.names(found.answers[0].plan)
     margin(axes, found.answers[0].plan.margin_pct)
-    known = [(one.cpu_per_call, one.plan.cells[0].load) for one in found.answers if one.cpu_per_call]
+    known = [(one.cpu_per_call, one.load) for one in found.answers if one.cpu_per_call]
     known.sort(key=lambda one: one[0].ratio)
     for height, (result, load) in enumerate(known):
         row(axes, result, height, LOOKS[load.generator == K6])
