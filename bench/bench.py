@@ -3,8 +3,9 @@
     python bench/bench.py [--against 'exec:./server --port {port}'] [--arms A,B] [--vus N] [--budget-s N] [--json FILE]
     python bench/bench.py --read FILE
 
-Every cell is a comparison by joint trials, as `python -m perfkit compare` makes it. Ends with exit code 1 where a
-target was missed, which the last lines say.
+Every cell is a comparison by joint trials under k6, as `python -m perfkit compare` makes it. Where h2load is installed,
+what each arm can do at most stands below, by `capacity.py`. Ends with exit code 1 where a target was missed, which the
+last lines of the first part say.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from perfkit.design.arms import parse_arms
 from perfkit.design.parameters import PARAMETERS
 from perfkit.errors import PerfkitError
 from perfkit.record.runs import RUNS
+from perfkit.rig.generators import h2load
 from perfkit.studies import campaign, compare, engines
 
 HERE = Path(__file__).parent
@@ -46,19 +48,26 @@ def main(arguments=None):
     parser.add_argument("--json", default="", help="write the cells to this file too")
     parser.add_argument("--read", default="", help="measure nothing, print the table of such a file")
     options = parser.parse_args(arguments)
+    home = RUNS / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     try:
         if options.json:
             Path(options.json).touch()  # what can't be written is told before anything is measured
-        cells = json.loads(Path(options.read).read_text()) if options.read else measured(options)
+        cells = json.loads(Path(options.read).read_text()) if options.read else measured(options, home)
     except (PerfkitError, OSError, ValueError) as error:
         parser.error(str(error))
     if options.json:
         Path(options.json).write_text(json.dumps(cells, indent=1) + "\n")
-    print(table(cells), "", *(line for line, _ in targets(cells)), sep="\n")
+    print(table(cells), "", *(line for line, _ in targets(cells)), sep="\n", flush=True)
+    if not options.read and h2load.is_installed():
+        import capacity  # noqa: PLC0415 - beside this file, which is on the path only where this is the program
+
+        print("\nAlone, under h2load:\n")
+        asked = {"arms": options.arms, "vus": options.vus, "generators": "h2load", "out": home / "capacity"}
+        capacity.main([f"--{name}={value}" for name, value in asked.items()])
     return 0 if all(reached for _, reached in targets(cells)) else 1
 
 
-def measured(options):
+def measured(options, home):
     """Make all comparisons, and return a cell for each: what `gate.as_json` has, with the baseline's name as `a`."""
     workers = PARAMETERS["workers"].read("--workers", options.workers)
     servers = {name: f"exec:'{sys.executable}' '{HERE}/{name}_server.py' {{port}} {workers}" for name in BASELINES}
@@ -69,7 +78,7 @@ def measured(options):
     plans = {
         f"{number:02d}": compare.STUDY.plan(a=servers.get(a, a), b=b, **load) for number, (b, a) in enumerate(pairs)
     }
-    runs = campaign.measure(plans, RUNS / f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}", options.k6)
+    runs = campaign.measure(plans, home, options.k6)
     return [{**gate.as_json(compare.robustness(run)), "a": a} for run, (_, a) in zip(runs, pairs, strict=True)]
 
 

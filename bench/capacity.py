@@ -31,7 +31,8 @@ def main(arguments=None):
     parser.add_argument("--generators", default="k6,h2load", help="with commas between (%(default)s)")
     parser.add_argument("--out", type=Path, default=RUNS / "capacity", help="folder of the runs (%(default)s)")
     options = parser.parse_args(arguments)
-    asked = {"vus": f"{options.vus},", "arms": options.arms, "repeats": options.repeats, "duration_s": 2}
+    asked = {"vus": f"{options.vus},", "arms": options.arms, "repeats": options.repeats, "duration_s": 2,
+             "method": "solo"}  # fmt: skip
     try:
         plans = {name: sweep.STUDY.plan(**asked, generator=name) for name in options.generators.split(",")}
         print("| arm | VUs | generator | calls/s | CPU per call (µs) | server (cores) | generator busy |")

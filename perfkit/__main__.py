@@ -1,7 +1,8 @@
-"""The command line: `python -m perfkit serve | sweep | compare | engines | published | calibrate | doctor`."""
+"""The command line: `python -m perfkit serve | sweep | compare | engines | published | report | calibrate | doctor`."""
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -16,7 +17,7 @@ from perfkit.errors import NotebookError, PerfkitError, StoreError
 
 if TYPE_CHECKING:
     from perfkit.design.plan import Plan
-    from perfkit.studies.campaign import Study
+    from perfkit.studies.study import Study
 
 STUDIES = ("sweep", "compare", "engines", "published")
 """Commands that execute a notebook; `studies.catalogue` has them, but `serve` starts faster without importing it."""
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "serve": _serve,
         **{name: partial(_study, name) for name in STUDIES},
         "compare": _compare,
+        "report": _report,
         "calibrate": _calibrate,
         "doctor": _doctor,
     }
@@ -133,6 +135,17 @@ def _calibrate(arguments: list[str]) -> int:
     return 0
 
 
+def _report(arguments: list[str]) -> int:
+    from perfkit.record.load import load_plan  # noqa: PLC0415 - as in _execute
+
+    parser = _parser("report", "Draw a stored run again: its notebook, and that as one page for mail (report.html).")
+    parser.add_argument("run", type=Path, help="the run's folder")
+    folder = parser.parse_args(arguments).run
+    study = load_plan(folder).study
+    _execute(study, _notebook_parser(study), [f"--run={folder}"])
+    return 0
+
+
 CALIBRATED = ("seed", "out", "run")
 """Parameters of a comparison that its calibration sets itself."""
 
@@ -164,7 +177,6 @@ def _execute(
     """
     from perfkit import notebooks  # noqa: PLC0415 - `serve` starts faster without them
     from perfkit.record.load import load_plan  # noqa: PLC0415
-    from perfkit.rig import doctor  # noqa: PLC0415
     from perfkit.studies import campaign  # noqa: PLC0415
     from perfkit.studies.catalogue import CATALOGUE  # noqa: PLC0415
 
@@ -179,14 +191,14 @@ def _execute(
     folder = campaign.prepare(study, values).resolve()
     if stored is None:
         values |= {"out": str(folder)}
-        for finding in doctor.examine(str(values.get("k6", "k6"))):
-            if not finding.ok:
-                print(finding, file=sys.stderr)
     elif "run" in values:
         values |= {"run": str(folder)}
-    output = folder / f"{name}.ipynb"
+    # A stored run may be somebody else's.
+    home = folder if os.access(folder, os.W_OK) else Path.cwd()
+    output, page = home / f"{name}.ipynb", home / "report.html"
     notebooks.execute(f"{name}.ipynb", values, output)
-    print(f"executed notebook: {output}")
+    notebooks.export(output, page)
+    print(f"as a page: {page}\nexecuted notebook: {output}")
     return options, folder
 
 

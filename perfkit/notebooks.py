@@ -1,9 +1,10 @@
-"""Notebooks as programs: what papermill put into them, and how it executes them for the command line."""
+"""Notebooks as programs: what papermill put into them, how it executes them for the command line, and as pages."""
 
 import ast
 import difflib
 import os
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,10 @@ def check_parameters(study: str, cells: Sequence[str]) -> None:
     for cell in cells:
         if cell.startswith(INJECTED):
             for statement in ast.parse(cell).body:
+                # A cell of one's own may begin so too, and do anything.
                 for target in getattr(statement, "targets", ()):
-                    _refuse_unknown(target.id, known)
+                    if isinstance(target, ast.Name) and isinstance(statement.value, ast.Constant | ast.List):  # type: ignore[attr-defined]
+                        _refuse_unknown(target.id, known)
 
 
 def _refuse_unknown(name: str, known: Sequence[str]) -> None:
@@ -51,10 +54,44 @@ def execute(name: str, values: Mapping[str, Any], output: Path) -> None:
     # A kernel of the same name that the user has elsewhere must not stand in for this environment's.
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     os.environ.pop("JUPYTER_PATH", None)
-    try:
-        papermill.execute_notebook(
-            str(FOLDER / name), str(output), dict(values), kernel_name="python3", progress_bar=False,
-            stdout_file=sys.stdout, stderr_file=sys.stderr, config=Config(KernelManager={"transport": "ipc"}),
-        )  # fmt: skip
-    except PapermillExecutionError as error:
-        raise NotebookError(f"{error.ename}: {error.evalue}; the notebook as far as it came is {output}") from error
+    with tempfile.TemporaryDirectory(prefix="perfkit-") as sockets:
+        kernel = {"transport": "ipc", "ip": f"{sockets}/kernel"}
+        try:
+            papermill.execute_notebook(
+                _unformatted(FOLDER / name), _unformatted(output), dict(values), kernel_name="python3",
+                progress_bar=False, stdout_file=sys.stdout, stderr_file=sys.stderr,
+                config=Config(KernelManager=kernel),
+            )  # fmt: skip
+        except PapermillExecutionError as error:
+            raise NotebookError(f"{error.ename}: {error.evalue}; the notebook as far as it came is {output}") from error
+
+
+def _unformatted(path: Path) -> str:
+    """Return a path as papermill takes it, which puts parameters where braces are."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }}
+img {{ max-width: 100%; height: auto }}
+table {{ border-collapse: collapse; font-size: 0.85rem; display: block; overflow-x: auto }}
+td, th {{ border-bottom: 1px solid #ddd; padding: 0.2rem 0.6rem; text-align: left }}
+pre {{ white-space: pre-wrap; font-size: 0.8rem }}
+.anchor-link {{ display: none }}
+</style></head><body>
+{body}
+</body></html>
+"""
+
+
+def export(executed: Path, page: Path) -> None:
+    """Write an executed notebook as one HTML file without its code, which needs nothing from elsewhere."""
+    from nbconvert import HTMLExporter  # noqa: PLC0415 - as in `execute`
+
+    exporter = HTMLExporter(  # type: ignore[no-untyped-call]
+        template_name="basic", exclude_input=True, exclude_output_prompt=True
+    )  # fmt: skip
+    body, _ = exporter.from_filename(str(executed))
+    page.write_text(PAGE.format(title=executed.stem, body=body))

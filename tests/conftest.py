@@ -15,7 +15,7 @@ from perfkit.studies import compare, sweep
 
 ROOT = Path(__file__).parent.parent
 
-SMALL = {"vus": "2,5", "duration_s": 0.7, "warmup_s": 0.3, "repeats": 2}
+SMALL = {"vus": "2,5", "method": "solo", "duration_s": 0.7, "warmup_s": 0.3, "repeats": 2}
 """A sweep of a dozen seconds."""
 
 SMALL_COMPARISON = {"vus": 5, "duration_s": 0.7, "warmup_s": 0.3, "budget_s": 5, "solo": True}

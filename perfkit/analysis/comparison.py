@@ -117,7 +117,7 @@ def answer(plan: Plan, paired: pd.DataFrame, solo: pd.DataFrame) -> Answer:
         verdict=concluded,
         flagged=tuple(_flagged(trials, also_solo)),
         throughput=_throughput(plan, paired),
-        idle=_idle(solo if plan.paired == JOINT else paired),
+        idle=idle(solo if plan.paired == JOINT else paired),
         contradicts=contradiction,
         steadiness=steady,
         solo_is_void=not solo.empty and plan.vus not in contrast.usable_levels(solo, "throughput_rps"),
@@ -184,8 +184,8 @@ def _throughput(plan: Plan, paired: pd.DataFrame) -> Ratio | None:
     wide = by_block(paired, "throughput_rps")
     if len(role_logs(wide, B)) < 2:
         return None
-    result = controls.role_ratio(wide, B, plan.vus, "throughput_rps")
-    return None if idleness_explains(result, _idle(paired)) else result
+    result = controls.role_ratio(wide, B, [plan.vus], "throughput_rps")
+    return None if idleness_explains(result, idle(paired)) else result
 
 
 def idleness_explains(throughput: Ratio, idle: float | None) -> bool:
@@ -193,14 +193,15 @@ def idleness_explains(throughput: Ratio, idle: float | None) -> bool:
     return idle is not None and idle > 1 - BUSY and abs(math.log(throughput.ratio)) <= -math.log1p(-idle)
 
 
-def _idle(trials: pd.DataFrame) -> float | None:
+def idle(trials: pd.DataFrame, by: str = "role") -> float | None:
+    """Return the part of its core, or of its turns, that the idler arm left in a closed loop; None: not known."""
     if trials.empty:
         return None
     closed = trials[trials["rate"].isna() & (trials["method"] != JOINT)]
     counted = closed[closed["valid"] & closed["role"].isin((A, B))]
     if counted.empty:
         return None
-    used = (counted["server_cpu_s"] / counted["own_s"]).groupby(counted["role"]).mean()
+    used = (counted["server_cpu_s"] / counted["own_s"]).groupby(counted[by]).mean()
     return max(0.0, 1 - float(used.min()))
 
 
@@ -213,8 +214,8 @@ def _solo(plan: Plan, solo: pd.DataFrame) -> dict[str, Ratio]:
         if plan.vus in contrast.usable_levels(solo, column):
             wide = by_block(solo, column)
             if len(role_logs(wide, role)) > 1:
-                result = controls.role_ratio(wide, role, plan.vus, column)
-                if name != "throughput" or not idleness_explains(result, _idle(solo)):
+                result = controls.role_ratio(wide, role, [plan.vus], column)
+                if name != "throughput" or not idleness_explains(result, idle(solo)):
                     results[name] = result
     return results
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from perfkit.analysis import statistics
 from perfkit.analysis.statistics import Ratio
+from perfkit.design.plan import A
 from perfkit.record.validity import voiding
 
 BASELINE = "mutex"
@@ -14,9 +15,17 @@ BASELINE = "mutex"
 
 
 def baseline(table: pd.DataFrame) -> str:
-    """Return the arm that the others are compared with: the first `mutex`, or else the first by name."""
-    arms = sorted(table["arm"].unique())
-    return str(next((arm for arm in arms if f"/{BASELINE}?" in arm), arms[0]))
+    """Return the arm that the others are compared with: the first named; in runs before 0.2 the first `mutex`."""
+    named = set(table.loc[table["role"] == A, "arm"]) if "role" in table else set()
+    if len(named) == 1:
+        return str(named.pop())
+    several = arms(table)
+    return next((arm for arm in several if f"/{BASELINE}?" in arm), several[0])
+
+
+def arms(table: pd.DataFrame) -> list[str]:
+    """Return the arms of a table by name."""
+    return sorted(map(str, table["arm"].unique()))
 
 
 def usable_levels(table: pd.DataFrame, metric: str, factor: str = "vus") -> tuple[int, ...]:

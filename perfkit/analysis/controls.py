@@ -1,7 +1,7 @@
 """The checks that a comparison makes of itself: `a` against `a` again, and against `a` with known burns."""
 
 import math
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -64,18 +64,15 @@ def role_logs(wide: pd.DataFrame, role: str) -> "pd.Series[float]":
     return contrast.log_ratio(wide, role, reference(wide.columns, role))
 
 
-def role_ratio(wide: pd.DataFrame, role: str, vus: int, metric: str = "cpu_per_call_us") -> Ratio:
-    """Return the ratio of a role to its reference."""
-    return statistics.from_logs(metric, role, reference(wide.columns, role), [vus], role_logs(wide, role).tolist())
+def role_ratio(wide: pd.DataFrame, role: str, levels: Sequence[int], metric: str = "cpu_per_call_us") -> Ratio:
+    """Return the ratio of a role to its reference, at these levels of VUs."""
+    return statistics.from_logs(metric, role, reference(wide.columns, role), levels, role_logs(wide, role).tolist())
 
 
 def judge(plan: Plan, paired: pd.DataFrame, solo: pd.DataFrame) -> dict[str, Control]:
-    """Return "aa" and each handicap that has blocks enough, of tables of `load`: paired trials and solo ones.
-
-    The paired trials of two blocks or more must count.
-    """
+    """Return "aa" and each handicap that has blocks enough, of tables of `load`: paired trials and solo ones."""
     wide, alone = by_block(paired), by_block(solo)
-    found = {"aa": _same(plan, wide)}
+    found = {AA: _same(plan, wide)} if len(role_logs(wide, AA)) > 1 else {}
     for role, fewest in ((HANDICAP, 2), (SMALL_HANDICAP, FEWEST_SMALL)):
         if len(role_logs(wide, role)) >= fewest:
             found[role] = _burn(plan, role, _burn_us(paired, role), wide, alone)
@@ -89,12 +86,12 @@ def _burn_us(paired: pd.DataFrame, role: str) -> float:
 
 
 def _same(plan: Plan, wide: pd.DataFrame) -> Control:
-    result = role_ratio(wide, AA, plan.vus)
+    result = role_ratio(wide, AA, plan.levels)
     return Control(result, _reaches(result, math.log1p(AA_BAND_PCT / 100)))
 
 
 def _burn(plan: Plan, role: str, burn_us: float, wide: pd.DataFrame, alone: pd.DataFrame) -> Control:
-    result = role_ratio(wide, role, plan.vus)
+    result = role_ratio(wide, role, plan.levels)
     low, high = result.interval
     base_us = float(wide[result.baseline].mean())
     least_us, most_us = (high - 1) * base_us, (low - 1) * base_us
@@ -106,9 +103,8 @@ def _burn(plan: Plan, role: str, burn_us: float, wide: pd.DataFrame, alone: pd.D
     differences = (paired_logs - solo_logs).dropna()
     if len(differences) < 2 or any(load.rate for load in plan.loads(SOLO)):
         return control  # at a rate, servers idle, and a call costs otherwise
-    effect, apart = (
-        statistics.from_logs("cpu_per_call_us", role, A, [plan.vus], logs.tolist()) for logs in (solo_logs, differences)
-    )
+    both = (solo_logs.tolist(), differences.tolist())
+    effect, apart = (statistics.from_logs("cpu_per_call_us", role, A, plan.levels, logs) for logs in both)
     agrees = _reaches(apart, SOLO_BAND * abs(math.log(effect.ratio)))
     return Control(result, has_its_size and agrees, burn_us, control.cost_us, effect, apart)
 

@@ -1,15 +1,20 @@
-"""What a ratio says at each level of a factor, and whether the levels differ among themselves."""
+"""What a sweep says: the ratio at each level of a factor, whether the levels differ, and what all say together."""
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from scipy import stats
 
-from perfkit.analysis import contrast, statistics, verdict
+from perfkit.analysis import comparison, contrast, controls, statistics, verdict
+from perfkit.analysis.controls import Control
 from perfkit.analysis.statistics import Ratio
+from perfkit.design.plan import A, B, Plan
 
-MARGIN_PCT = 3.0
-"""The largest difference that does not matter, where nobody said another."""
+CPU, THROUGHPUT = "cpu_per_call_us", "throughput_rps"
+
+WAITED = "the servers waited"
+"""The verdict on a difference in throughput that their waiting for the load could explain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +24,13 @@ class OverLevels:
     ratios: tuple[Ratio, ...]
     """one a level; all their intervals together hold the truth 19 times out of 20 (Bonferroni)"""
     verdicts: tuple[str, ...]
-    """one a level, by those intervals and the margin (`verdict.judge`)"""
+    """one a level, by those intervals and the margin (`verdict.judge`), or WAITED"""
     differ_p: float | None
     """p-value of "the ratio is the same at all levels"; None with one level or one block"""
+    together: Ratio | None
+    """over all levels; None where they differ, or one says nothing"""
+    verdict: str
+    """of all together; empty where there is nothing together"""
 
     @property
     def turns(self) -> bool:
@@ -29,17 +38,91 @@ class OverLevels:
         return self.differ_p is not None and self.differ_p < 1 - statistics.CONFIDENCE
 
 
+Judged = dict[str, dict[str, OverLevels]]
+"""arm → metric → what it says over the levels"""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepAnswer:
+    """All that a sweep says."""
+
+    plan: Plan
+    trials: pd.DataFrame
+    """the trials in which arms are compared: those of several servers where there are some, else solo ones"""
+    solo: pd.DataFrame
+    baseline: str
+    """the arm that all others are compared with"""
+    over: Judged
+    controls: dict[str, Control]
+    """over all levels; empty where there were none, or too few"""
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether no control failed."""
+        return all(control.ok for control in self.controls.values())
+
+    @property
+    def method(self) -> str:
+        """By which arms are compared."""
+        return self.plan.paired
+
+
+def answer(plan: Plan, paired: pd.DataFrame, solo: pd.DataFrame) -> SweepAnswer:
+    """Return what a sweep says: tables of `load`, of its trials of several servers and of its solo ones."""
+    together = pooled(paired)
+    enough = len(together) and together["block"].nunique() > 1
+    trials = paired[paired["role"].isin((A, B))] if len(paired) else solo
+    against = contrast.baseline(trials) if len(trials) else ""
+    return SweepAnswer(
+        plan=plan,
+        trials=trials,
+        solo=solo,
+        baseline=against,
+        over={
+            arm: {one: judge(trials, one, arm, against, margin_pct=plan.margin_pct) for one in (CPU, THROUGHPUT)}
+            for arm in contrast.arms(trials)
+            if arm != against
+        },
+        controls=controls.judge(plan, together, paired.iloc[:0]) if enough else {},
+    )
+
+
+def pooled(paired: pd.DataFrame) -> pd.DataFrame:
+    """Return what each role cost in each block, over all levels: a table for `controls.judge`."""
+    counted = paired[paired["valid"]]
+    logs = counted.assign(cpu_per_call_us=np.log(counted[CPU].astype(float)))
+    means = logs.groupby(["block", "role"])[[CPU, "burn_us"]].mean().reset_index()
+    return means.assign(cpu_per_call_us=np.exp(means[CPU]), valid=True)
+
+
 def judge(
-    table: pd.DataFrame, metric: str, of: str, against: str, factor: str = "vus", margin_pct: float = MARGIN_PCT
+    table: pd.DataFrame, metric: str, of: str, against: str, factor: str = "vus", margin_pct: float = 3.0
 ) -> OverLevels:
     """Return what each usable level says, corrected for their number and that of the arms that are compared."""
     logs = contrast.by_level(table, metric, of, against, contrast.usable_levels(table, metric, factor), factor)
-    looks = max(1, len(logs.columns) * (table["arm"].nunique() - 1))
+    arms = max(1, table["arm"].nunique() - 1)
+    levels = list(map(int, logs.columns))
     ratios = tuple(
-        widened(statistics.from_logs(metric, of, against, [level], logs[level].dropna().tolist(), factor), looks)
-        for level in map(int, logs.columns)
+        widened(
+            statistics.from_logs(metric, of, against, [level], logs[level].dropna().tolist(), factor),
+            arms * len(levels),
+        )
+        for level in levels
     )
-    return OverLevels(ratios, tuple(verdict.judge(one, margin_pct) for one in ratios), differ_p(logs.dropna()))
+    judged = tuple(
+        WAITED if _waited(metric, one, table[table[factor] == level]) else verdict.judge(one, margin_pct)
+        for level, one in zip(levels, ratios, strict=True)
+    )
+    differ, whole = differ_p(logs.dropna()), logs.dropna().mean(axis=1).tolist()
+    found = OverLevels(ratios, judged, differ, None, "")
+    if found.turns or WAITED in judged or not whole:
+        return found
+    together = widened(statistics.from_logs(metric, of, against, levels, whole, factor), arms)
+    return OverLevels(ratios, judged, differ, together, verdict.judge(together, margin_pct))
+
+
+def _waited(metric: str, result: Ratio, trials: pd.DataFrame) -> bool:
+    return metric == THROUGHPUT and comparison.idleness_explains(result, comparison.idle(trials, by="arm"))
 
 
 def widened(result: Ratio, looks: int) -> Ratio:

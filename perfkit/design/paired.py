@@ -1,11 +1,12 @@
-"""Trials of several servers: how much their handicap burns, how long their turns are, and who can't take turns."""
+"""Trials of several servers: who takes part, how much a handicap burns, how long turns are, and who can't take them."""
 
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from perfkit.design.plan import HANDICAP, SMALL_HANDICAP, TIMEOUT_S, Seat, Trial
+from perfkit.design.arms import Arm, parse_arm
+from perfkit.design.plan import AA, CONTROL, HANDICAP, SMALL_HANDICAP, TIMEOUT_S, YARDSTICK, A, B, Seat, Trial
 from perfkit.errors import PlanError
 
 HANDICAPS_PCT = {HANDICAP: 10.0, SMALL_HANDICAP: 3.0}
@@ -39,15 +40,37 @@ class Pilot:
     cpu_per_call_us: float
 
 
+def seats(a: Arm, *others: Arm, alternating: bool = False) -> tuple[Seat, ...]:
+    """Return who takes part in a trial of several: `a`, its controls, and the others.
+
+    The handicap burns nothing yet: how much it must burn is known when it is known what a call costs (`piloted`).
+    `alternating`: one control a block, in turn, which is a server less to start; not where `a` can't burn.
+    """
+    controls: tuple[Seat, ...] = (Seat(AA, a), Seat(HANDICAP, a))
+    if a.is_foreign:
+        yardstick = parse_arm("threads/mutex", workers=10)
+        controls = (Seat(AA, a), Seat(YARDSTICK, yardstick), Seat(HANDICAP, yardstick))
+    elif alternating:
+        controls = (Seat(CONTROL, a),)
+    return (Seat(A, a), *controls, *(Seat(B, other) for other in others))
+
+
 def piloted(trial: Trial, pilot: Pilot) -> Trial:
-    """Return a trial with what only a pilot trial can tell: how much its handicap burns."""
-    role = tuple(HANDICAPS_PCT)[trial.block % len(HANDICAPS_PCT)]
-    burn_us = max(1, round(HANDICAPS_PCT[role] / 100 * pilot.cpu_per_call_us / BURN_COST))
-    seated = tuple(
-        Seat(role, replace(seat.arm, burn_us=seat.arm.burn_us + burn_us)) if seat.role == HANDICAP else seat
-        for seat in trial.seats
-    )
-    return replace(trial, seats=seated)
+    """Return a trial with what only its block and a pilot trial can tell: who is which control, and burns how much."""
+    return replace(trial, seats=tuple(_seated(seat, trial.block, pilot.cpu_per_call_us) for seat in trial.seats))
+
+
+def _seated(seat: Seat, block: int, cost_us: float) -> Seat:
+    if seat.role == CONTROL:
+        return Seat(AA, seat.arm) if block % 2 == 0 else _burning(HANDICAP, seat.arm, cost_us)
+    if seat.role == HANDICAP:
+        return _burning(tuple(HANDICAPS_PCT)[block % len(HANDICAPS_PCT)], seat.arm, cost_us)
+    return seat
+
+
+def _burning(role: str, arm: Arm, cost_us: float) -> Seat:
+    burn_us = max(1, round(HANDICAPS_PCT[role] / 100 * cost_us / BURN_COST))
+    return Seat(role, replace(arm, burn_us=arm.burn_us + burn_us))
 
 
 def turn_for(seats: Sequence[Seat]) -> int:

@@ -51,9 +51,6 @@ PARAMETERS = {
         ),
         Parameter("margin_pct", "the largest difference in per cent that does not matter", reading.percent),
         Parameter(
-            "joint", "True: at each level also both arms at once, with controls", reading.yes_or_no
-        ),
-        Parameter(
             "method",
             "turns: servers take turns on a core; joint: all at once on it; solo: one server after the other",
             reading.one_of(TURNS, JOINT, SOLO),

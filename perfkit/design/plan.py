@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
-from perfkit.design.arms import Arm, parse_arm
+from perfkit.design.arms import Arm
 from perfkit.design.factors import H2LOAD, K6, KIND, LOAD_FACTORS
 from perfkit.errors import PlanError
 
@@ -29,8 +29,11 @@ SOLO, TURNS, JOINT = "solo", "turns", "joint"
 all of them at once, under one k6."""
 
 A, AA, HANDICAP, SMALL_HANDICAP, B, YARDSTICK = "a", "aa", "handicap", "small handicap", "b", "yardstick"
-"""Roles: an arm; the same again (A/A control); the same with a known burn, or with a smaller one; the other arm; and,
+"""Roles: an arm; the same again (A/A control); the same with a known burn, or with a smaller one; another arm; and,
 where `a` is a foreign command that can't burn, perfkit's own arm that handicaps are compared with instead."""
+
+CONTROL = "control"
+"""The role of a seat that is AA in one block and HANDICAP in the next (`design.paired`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class Cell:
     method: str
     seats: tuple[Seat, ...]
     load: Load
+    every: int = 1
+    """it is taken in blocks 0, `every`, twice that, and so on"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,7 @@ class StopRule:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Blocks of trials: each block takes every cell once."""
+    """Blocks of trials: each block takes every cell that is due in it once."""
 
     study: str
     """whose question it is, and which notebook draws it"""
@@ -122,11 +127,12 @@ class Plan:
         The cells of one load stay neighbours in time, so that a drift of the machine meets them alike.
         """
         order = random.Random(f"{self.seed}/{number}")  # noqa: S311 - an order, not a secret
-        loads = _shuffled(tuple(dict.fromkeys(cell.load for cell in self.cells)), order)
+        due = [cell for cell in self.cells if number % cell.every == 0]
+        loads = _shuffled(tuple(dict.fromkeys(cell.load for cell in due)), order)
         return tuple(
             Trial(number, cell.method, _shuffled(cell.seats, order), load)
             for load in loads
-            for cell in _shuffled([cell for cell in self.cells if cell.load == load], order)
+            for cell in _shuffled([cell for cell in due if cell.load == load], order)
         )
 
     def arm(self, role: str) -> Arm:
@@ -157,9 +163,14 @@ class Plan:
         return tuple(dict.fromkeys(seat.arm for seat in seats))
 
     @property
+    def levels(self) -> tuple[int, ...]:
+        """The numbers of virtual users at each server, rising."""
+        return tuple(sorted({cell.load.vus for cell in self.cells}))
+
+    @property
     def vus(self) -> int:
         """The virtual users at each server, of a plan that has one number of them."""
-        (vus,) = {cell.load.vus for cell in self.cells}
+        (vus,) = self.levels
         return vus
 
     def to_dict(self) -> dict[str, Any]:
@@ -201,25 +212,6 @@ class Plan:
             **{name: [getattr(self, name)] for name in ("margin_pct", "share_session", "pin", "seed")},
         }
         return {name: ",".join(map(str, several)) for name, several in values.items()}
-
-
-def solo_cells(arms: Sequence[Arm], load: Load) -> list[Cell]:
-    """Return a cell for each arm alone."""
-    return [Cell(SOLO, (Seat(A, arm),), load) for arm in arms]
-
-
-def seats(a: Arm, b: Arm) -> tuple[Seat, ...]:
-    """Return who takes part in a comparison's trial: `a`, its controls, and `b`.
-
-    The handicap burns nothing yet: how much it must burn is known when it is known what a call costs (`design.paired`).
-    """
-    controls: tuple[Seat, ...]
-    if a.is_foreign:
-        yardstick = parse_arm("threads/mutex", workers=10)
-        controls = (Seat(YARDSTICK, yardstick), Seat(HANDICAP, yardstick))
-    else:
-        controls = (Seat(HANDICAP, a),)
-    return (Seat(A, a), Seat(AA, a), *controls, Seat(B, b))
 
 
 def refuse_impossible(plan: Plan) -> Plan:

@@ -3,7 +3,8 @@
 from typing import Any
 
 from perfkit.design.arms import Arm
-from perfkit.design.plan import AA, JOINT, SOLO, Cell, Load, Plan, Seat, StopRule, Trial, seats, solo_cells
+from perfkit.design.paired import seats
+from perfkit.design.plan import AA, JOINT, SOLO, A, Cell, Load, Plan, Seat, StopRule, Trial
 
 READABLE = (1, 2)
 """Schemas of plan.json. 1 (to 0.1.0) had a sweep's levels and arms, or a comparison's a and b, instead of cells."""
@@ -14,7 +15,9 @@ def plan(data: dict[str, Any]) -> Plan:
     if data["schema"] == 1:
         return _old_comparison(data) if data["kind"] == "compare" else _old_sweep(data)
     fields = {name: value for name, value in data.items() if name != "schema"}
-    cells = tuple(Cell(cell["method"], _seats(cell["seats"]), Load(**cell["load"])) for cell in data["cells"])
+    cells = tuple(
+        Cell(**{**cell, "seats": _seats(cell["seats"]), "load": Load(**cell["load"])}) for cell in data["cells"]
+    )
     return Plan(**{**fields, "cells": cells, "stop": StopRule(**data["stop"])})
 
 
@@ -34,7 +37,7 @@ def _old_sweep(data: dict[str, Any]) -> Plan:
     cells: list[Cell] = []
     for vus in data["levels"]:
         load = Load(vus, data["warmup_s"], data["duration_s"], data["rate"], data["connect_per_iteration"])
-        cells += solo_cells(arms, load)
+        cells += [Cell(SOLO, (Seat(A, arm),), load) for arm in arms]
         if data["joint"]:
             cells.append(Cell(JOINT, seats(*arms), load))
     return Plan("sweep", tuple(cells), StopRule(data["repeats"]), 0.0, False, data["pin"], data["seed"])

@@ -23,7 +23,7 @@ def _durations(prefix: str, percentile: str, what: str) -> dict[str, str]:
 COLUMNS = {
     "block": "block, from 0; the unit of replication",
     "method": "solo: one server at a time; turns: all in turn on one core; joint: all at once on one core",
-    "role": "a, aa (a again), handicap (a with a known burn), b, or yardstick; in solo trials of a sweep always a",
+    "role": "a, aa (a again), handicap (a with a known burn), b (any other arm), or yardstick",
     "position": "place in the order in which the trial's servers were started, from 0",
     "arm": "engine/pattern with its options, or exec:command",
     "engine": "what serves gRPC",

@@ -16,14 +16,13 @@ def draw(name: str, folder: str | Path) -> "Image":
     """
     from matplotlib import style  # noqa: PLC0415 - heavy
 
-    from perfkit.show.figures import compare, engines, kit, published, robust, sweep  # noqa: PLC0415 - heavy
+    from perfkit.show.figures import compare, engines, kit, levels, published, robust, sweep  # noqa: PLC0415 - heavy
 
     known: dict[str, Any] = {
         name: (function, module.inputs)
-        for module in (sweep, compare, robust, engines, published)
+        for module in (levels, sweep, compare, robust, engines, published)
         for name, function in module.ALL.items()
     }
-    known |= {name: (function, compare.sweep_inputs) for name, function in compare.OF_A_SWEEP.items()}
     if name not in known:
         raise PlanError(f"figure {name!r} is unknown; the figures are: {', '.join(known)}")
     function, inputs = known[name]

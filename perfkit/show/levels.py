@@ -1,44 +1,85 @@
-"""What a sweep says at each number of VUs, and whether the levels differ among themselves."""
+"""What a sweep says: one sentence a metric, a row a level, and what its controls showed."""
 
 from collections.abc import Iterator
 
-import pandas as pd
-
-from perfkit.analysis import contrast, controls, levels, verdict
-from perfkit.analysis.levels import OverLevels
+from perfkit.analysis import levels, verdict
+from perfkit.analysis.levels import CPU, THROUGHPUT, OverLevels, SweepAnswer
 from perfkit.analysis.statistics import Ratio
-from perfkit.design.plan import AA, HANDICAP, SMALL_HANDICAP, Plan
+from perfkit.design.plan import AA, HANDICAP, SMALL_HANDICAP
 from perfkit.show import words
-
-METRICS = ("cpu_per_call_us", "throughput_rps")
 
 NAMES = {AA: "A/A control", HANDICAP: "handicap control", SMALL_HANDICAP: "smaller handicap's control"}
 
 SERVES = {verdict.DEARER: "serves more", verdict.CHEAPER: "serves less"}
 """what a verdict on a ratio of costs is called of a ratio of throughput"""
 
+FEW_PCT = 10.0
+"""Up to so much, a difference was seen to turn with the load generator (`docs/generators.md`)."""
 
-Judged = dict[str, dict[str, OverLevels]]
-"""arm → metric → what it says over the levels"""
+
+def sentence(answer: SweepAnswer, metric: str = CPU) -> str:
+    """Return what a sweep says of a metric: a sentence for each arm but the first named."""
+    if not answer.is_trusted:
+        failed = "; ".join(words.control_sentence(one) for one in answer.controls.values() if not one.ok)
+        return f"The instrument is not trusted here: {failed}."
+    if not answer.over:
+        return words.headline(answer.trials, metric) if len(answer.trials) else "Nothing is known yet."
+    said = " ".join(_of_arm(answer, arm, metric) for arm in answer.over)
+    ratios = [one for over in answer.over.values() for one in over[metric].ratios]
+    # Only what is known can turn.
+    if any(verdict.judge(one, 0) != verdict.NOT_KNOWN and abs(one.ratio - 1) * 100 < FEW_PCT for one in ratios):
+        said += " Another load generator may turn a difference of a few per cent (docs/generators.md)."
+    return said
 
 
-def table_lines(table: pd.DataFrame, every: Judged) -> Iterator[str]:
+def _of_arm(answer: SweepAnswer, arm: str, metric: str) -> str:
+    over, names = answer.over[arm][metric], words.labels(answer.trials)
+    one, other = names[arm], names[answer.baseline]
+    name, more, less, does = words.METRIC_WORDS[metric]
+    if not over.ratios:
+        return words.headline(answer.trials[answer.trials["arm"].isin((arm, answer.baseline))], metric)
+    if levels.WAITED in over.verdicts:
+        return f"No verdict on {name} of {one}: the servers waited for their load, which could explain the difference."
+    if over.turns:
+        return (
+            f"Whether {one} {does} more or {less} than {other} turns with the number of VUs: {_turns(over)} "
+            f"(levels differ beyond chance, p = {over.differ_p:.2g}; {_basis(answer)})."
+        )
+    result = over.together
+    if result is None or result.low is None:
+        return f"Not known yet whether {one} and {other} differ in {name}: one block gives no interval."
+    where = _where(over)
+    size = f"{words.percent(result)} {where}, {_basis(answer)}"
+    margin = f"{answer.plan.margin_pct:g} %"
+    low, high = result.interval
+    sign = "" if low <= 1 <= high else f", and {one} {does} {more if result.ratio > 1 else less}"
+    said = {
+        verdict.NOT_KNOWN: f"Not known yet whether {one} and {other} differ in {name} by more than {margin}",
+        verdict.NO_RELEVANT: f"No relevant difference: {one} and {other} differ in {name} by less than {margin}{sign}",
+        verdict.DEARER: f"{one} {does} {more} than {other}",
+        verdict.CHEAPER: f"{one} {does} {less} than {other}",
+    }[over.verdict]
+    detectable = words.detectable(result) if over.verdict == verdict.NOT_KNOWN else ""
+    return f"{said}: {size}{detectable}."
+
+
+def table_lines(answer: SweepAnswer) -> Iterator[str]:
     """Give the lines of a Markdown table, a row a level of VUs and arm, and then whether the levels differ."""
-    names = words.labels(table)
-    yield f"| VUs | against {names[contrast.baseline(table)]} | CPU per call | | throughput | |"
+    names = words.labels(answer.trials)
+    yield f"| VUs | against {names[answer.baseline]} | CPU per call | | throughput | |"
     yield "|---|---|---|---|---|---|"
-    for arm, found in every.items():
+    for arm, found in answer.over.items():
         cells = {
             (one.levels[0], metric): _cell(metric, one, said)
             for metric, over in found.items()
             for one, said in zip(over.ratios, over.verdicts, strict=True)
         }
         for level in sorted({level for level, _ in cells}):
-            row = " | ".join(cells.get((level, metric), "no verdict | ") for metric in METRICS)
+            row = " | ".join(cells.get((level, metric), "no verdict | ") for metric in (CPU, THROUGHPUT))
             yield f"| {level} | {names[arm]} | {row} |"
     alike = [
         f"{names[arm]}: {words.METRIC_WORDS[metric][0]} (p = {over.differ_p:.2f})"
-        for arm, found in every.items()
+        for arm, found in answer.over.items()
         for metric, over in found.items()
         if over.differ_p is not None and not over.turns
     ]
@@ -46,47 +87,37 @@ def table_lines(table: pd.DataFrame, every: Judged) -> Iterator[str]:
     yield f"\n{together}" + (f" Levels differ by no more than chance: {', '.join(alike)}." if alike else "")
 
 
-def turning(table: pd.DataFrame, every: Judged) -> str:
-    """Return where a ratio turns with the level beyond chance, so that one number would mislead; empty: nowhere."""
-    names = words.labels(table)
-    return " ".join(
-        f"{names[arm]}: {words.METRIC_WORDS[metric][0]} turns with the number of VUs, {_ends(over)}."
-        for arm, found in every.items()
-        for metric, over in found.items()
-        if over.turns
-    )
-
-
-def joint_lines(plan: Plan, paired: pd.DataFrame) -> Iterator[str]:
-    """Give what the controls of a sweep's joint trials showed, a line a level and control."""
-    nothing = paired.iloc[:0]
-    for one in plan.variations:
-        trials = paired[paired["vus"] == one.vus]
-        if trials.loc[trials["valid"], "block"].nunique() < 2:
-            yield f"- At {one.vus} VUs under two joint trials count: nothing is judged."
-            continue
-        for role, control in controls.judge(one, trials, nothing).items():
-            passed = "passed" if control.ok else "**failed**"
-            yield f"- At {one.vus} VUs the {NAMES[role]} {passed}: {words.control_sentence(control)}."
-
-
-def judged(table: pd.DataFrame) -> Judged:
-    """Return what each arm but the baseline says over the levels."""
-    against = contrast.baseline(table)
-    return {
-        arm: {metric: levels.judge(table, metric, arm, against) for metric in METRICS}
-        for arm in words.labels(table)
-        if arm != against
-    }
+def control_lines(answer: SweepAnswer) -> Iterator[str]:
+    """Give what the controls showed, a line each."""
+    for role, control in answer.controls.items():
+        passed = "passed" if control.ok else "**failed**"
+        yield f"- Over all levels, the {NAMES[role]} {passed}: {words.control_sentence(control)}."
 
 
 def _cell(metric: str, one: Ratio, said: str) -> str:
     if one.low is None:
         return "one block | "
-    return f"{words.percent(one)} | {SERVES.get(said, said) if metric == METRICS[1] else said}"
+    return f"{words.percent(one)} | {SERVES.get(said, said) if metric == THROUGHPUT else said}"
 
 
-def _ends(over: OverLevels) -> str:
-    ends = sorted(over.ratios, key=lambda one: one.ratio)
-    low, high = (f"{(one.ratio - 1) * 100:+.1f} % at {one.levels[0]} VUs" for one in (ends[0], ends[-1]))
-    return f"from {low} to {high} (p = {over.differ_p:.2g})"
+def _turns(over: OverLevels) -> str:
+    """Say the levels by verdict: "dearer at 10 and 100 VUs (+4.1 %, +2.0 %)"."""
+    by_verdict: dict[str, list[Ratio]] = {}
+    for one, said in zip(over.ratios, over.verdicts, strict=True):
+        found = SERVES.get(said, said) if one.metric == THROUGHPUT else said
+        by_verdict.setdefault(found, []).append(one)
+    return ", ".join(
+        f"{said} at {words.listed([one.levels[0] for one in ratios])} VUs "
+        f"({', '.join(f'{(one.ratio - 1) * 100:+.1f} %' for one in ratios)})"
+        for said, ratios in by_verdict.items()
+    )
+
+
+def _where(over: OverLevels) -> str:
+    numbers = [one.levels[0] for one in over.ratios]
+    return f"at {numbers[0]} VUs" if len(numbers) == 1 else f"over {words.listed(numbers)} VUs alike"
+
+
+def _basis(answer: SweepAnswer) -> str:
+    blocks = answer.trials.loc[answer.trials["valid"], "block"].nunique()
+    return f"under {answer.plan.cells[0].load.generator}, {words.WAYS[answer.method]}, {blocks} blocks"

@@ -1,21 +1,24 @@
 """What the notebooks of a sweep and of a comparison say, as Markdown, and the published study's form of table."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
 
-from perfkit.analysis import comparison
-from perfkit.analysis.comparison import Answer
+from perfkit.analysis.comparison import A_DEARER, B_DEARER, Answer
+from perfkit.analysis.comparison import names as arm_names
+from perfkit.analysis.levels import CPU, THROUGHPUT, SweepAnswer
 from perfkit.analysis.robust import Robustness
 from perfkit.analysis.statistics import FEW_BLOCKS
 from perfkit.design.engines import PATTERNS
-from perfkit.design.plan import HANDICAP, JOINT, SMALL_HANDICAP, SOLO
+from perfkit.design.plan import HANDICAP, SMALL_HANDICAP, SOLO
 from perfkit.record.environment import Environment
-from perfkit.record.load import load, load_plan
+from perfkit.record.load import load_environment
 from perfkit.record.validity import FLAGS
 from perfkit.show import levels, words
 from perfkit.show import robust as together
+from perfkit.studies import compare as studies_compare
+from perfkit.studies import sweep as studies_sweep
 
 ABSENT = "-"
 
@@ -45,45 +48,37 @@ class Markdown(str):
         return str(self)
 
 
-class Place:
-    """A place in a notebook that is shown now and filled later, wherever the cell is that fills it."""
-
-    def __init__(self) -> None:
-        from IPython.display import display  # noqa: PLC0415 - a shell's command needs none
-
-        empty = (Markdown("*The answer stands here when the run has ended.*"), Markdown(""))
-        self._handles = [display(one, display_id=True) for one in empty]  # type: ignore[no-untyped-call]
-
-    def fill(self, text: Markdown, figure: object) -> None:
-        """Show a text and a figure there."""
-        for handle, content in zip(self._handles, (text, figure), strict=True):
-            if handle is not None:  # outside a notebook there is none
-                handle.update(content)
+def sweep(folder: str | Path) -> Markdown:
+    """Return what the sweep in this folder says."""
+    return of_sweep(studies_sweep.answer(folder), load_environment(folder))
 
 
-def sweep(table: pd.DataFrame, environment: Environment) -> Markdown:
-    """Return a sweep's answer in words, where it was measured, and what limits it."""
-    caveats = "\n".join(f"- {caveat}" for caveat in _sweep_caveats(table, environment))
-    cpu, throughput = words.headline(table, "cpu_per_call_us"), words.headline(table)
-    every = levels.judged(table)
-    turning, each = levels.turning(table, every), "\n".join(levels.table_lines(table, every)) if every else ""
-    answer = f"**{turning}** Over all levels: {cpu}" if turning else f"**{cpu}**"
-    return Markdown(
-        f"**The answer.** {answer} {throughput}\n\n{each}\n\n{_where(environment)}\n\n"
-        f"**What it can't say**\n\n{caveats}"
-    )
+def of_sweep(answer: SweepAnswer, environment: Environment) -> Markdown:
+    """Return a sweep's answer in words, each sentence followed by what limits it, and where it was measured."""
+    limits: dict[str, list[str]] = {CPU: [], THROUGHPUT: []}
+    for metric, caveat in _sweep_caveats(answer, environment):
+        limits[metric].append(caveat)
+    parts = [f"**The answer.** **{levels.sentence(answer)}**", _listed(limits[CPU])]
+    parts += [levels.sentence(answer, THROUGHPUT) if answer.is_trusted else "", _listed(limits[THROUGHPUT])]
+    if answer.over:
+        parts.append("\n".join(levels.table_lines(answer)))
+    parts += ["\n".join(levels.control_lines(answer)), _spent(answer), where(environment)]
+    return Markdown("\n\n".join(part for part in parts if part))
 
 
-def joint(folder: str | Path) -> Markdown:
-    """Return what the joint trials of a sweep are, and what their controls showed at each level."""
-    lines = "\n".join(levels.joint_lines(load_plan(folder), load(folder, JOINT)))
-    return Markdown(
-        "## Both at once\n\nJoint trials see the same noise at the same moment, and carry their controls: `a` again, "
-        f"which must cost the same, and `a` with a known burn, which must be found.\n\n{lines}"
-    )
+def comparison(folder: str | Path) -> Markdown:
+    """Return a comparison's verdict, under one load or several, what limits it, and where it was measured."""
+    found = studies_compare.robustness(folder)
+    first = found.answers[0]
+    head = robust(found) if len(found.answers) > 1 else verdict(first)
+    return Markdown("\n\n".join([head, _listed(words.caveats(first)), where(load_environment(folder))]))
 
 
-def _where(environment: Environment) -> str:
+def _listed(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def where(environment: Environment) -> str:
     """Return the line that says where a run was measured."""
     generators = f"k6 {environment.k6}" + (f", h2load {environment.h2load}" if environment.h2load else "")
     return (
@@ -92,41 +87,48 @@ def _where(environment: Environment) -> str:
     )
 
 
-def _sweep_caveats(table: pd.DataFrame, environment: Environment) -> Iterator[str]:
-    """Give what limits a sweep."""
+def _spent(answer: SweepAnswer) -> str:
+    """Return what was spent on what."""
+    several = answer.trials.drop_duplicates(["block", "attempt", "vus", "arm" if answer.method == SOLO else "method"])
+    parts = [f"{len(several)} trials {words.WAYS[answer.method]} in {several['took_s'].sum():.0f} s"]
+    if answer.method != SOLO and len(answer.solo):
+        blocks, seconds = answer.solo["block"].nunique(), answer.solo["took_s"].sum()
+        parts.append(f"for latency {len(answer.solo)} trials {words.WAYS[SOLO]}, {blocks} blocks, in {seconds:.0f} s")
+    return f"{'; '.join(parts)}."
+
+
+def _sweep_caveats(answer: SweepAnswer, environment: Environment) -> Iterator[tuple[str, str]]:
+    """Give what limits a sweep: the metric whose sentence it limits, and how."""
+    table = answer.trials
     valid = table[table["valid"]]
     blocks = valid["block"].nunique()
     if blocks < FEW_BLOCKS:
-        yield f"{blocks} blocks are few: under {FEW_BLOCKS}, an interval is mostly error bar."
+        yield CPU, f"{blocks} blocks are few: under {FEW_BLOCKS}, an interval is mostly error bar."
     if (unfinished := int((~table["complete"]).sum())) > 0:
-        yield f"{unfinished} trials are left out: their blocks were not finished and, if continued, done anew."
+        yield CPU, f"{unfinished} trials are left out: their blocks were not finished and, if continued, done anew."
     names = words.labels(table)
     for flag in FLAGS:
         flagged = table[table["flags"].str.contains(flag.name) & table["complete"]]
         if len(flagged):
             which = sorted(set(zip(flagged["vus"], flagged["arm"].map(names), strict=True)))
             listed = ", ".join(f"{arm} at {vus} VUs" for vus, arm in which)
-            yield words.flagged(flag, len(flagged), len(table), listed)
-    closed = valid[valid["rate"].isna()]
-    idle = closed[closed["in_flight"] < FEW_IN_FLIGHT * closed["vus"]]
+            metric = THROUGHPUT if THROUGHPUT in flag.voids else CPU
+            yield metric, words.flagged(flag, len(flagged), len(table), listed)
+    counted = answer.solo[answer.solo["valid"] & answer.solo["rate"].isna()]
+    idle = counted[counted["in_flight"] < FEW_IN_FLIGHT * counted["vus"]]
     for vus, level in idle.groupby("vus"):
-        yield (
-            f"At {vus} VUs only {level['in_flight'].mean():.0f} calls were in flight (Little's law): "
-            "the rest of the VUs waited elsewhere."
-        )
+        few = f"only {level['in_flight'].mean():.0f} calls were in flight (Little's law)"
+        yield THROUGHPUT, f"At {vus} VUs {few}: the rest of the VUs waited elsewhere."
     if (valid["server_cpus"] == "").any():
-        yield "Server and k6 were not pinned to cores of their own, so they took time from each other."
+        yield CPU, "Server and k6 were not pinned to cores of their own, so they took time from each other."
     if environment.load_1m > BUSY_LOAD * environment.cores:
-        yield f"The machine was not idle before the run: load {environment.load_1m:.1f} on {environment.cores} cores."
-    yield (
-        "Throughput and CPU per call are solo trials in turn on a machine that drifts: "
-        "differences smaller than the intervals are not shown to be absent."
-    )
-    if environment.gil:
         yield (
-            "On one core, with Python's global lock and no work inside the critical section, the counter's own lock is "
-            "hardly ever contended: what is compared is the price of the way through the queue."
+            CPU,
+            f"The machine was not idle before the run: load {environment.load_1m:.1f} on {environment.cores} cores.",
         )
+    yield CPU, words.LOADS[answer.method]
+    if environment.gil:
+        yield CPU, words.HARDLY_CONTENDED
 
 
 def verdict(answer: Answer) -> Markdown:
@@ -139,8 +141,8 @@ def verdict(answer: Answer) -> Markdown:
         beneath.append(f"Throughput, of each server's own turns: {words.percent(answer.throughput)}.")
     if "cpu_per_call" in answer.solo and answer.plan.paired != SOLO:
         beneath.append(f"In solo trials of the same blocks: {words.percent(answer.solo['cpu_per_call'])} CPU per call.")
-    a, b = comparison.names(answer.plan)
-    dearer = {comparison.A_DEARER: f"{a} is the dearer", comparison.B_DEARER: f"{b} is the dearer"}
+    a, b = arm_names(answer.plan)
+    dearer = {A_DEARER: f"{a} is the dearer", B_DEARER: f"{b} is the dearer"}
     large = dearer.get(answer.verdict, answer.verdict.capitalize())
     return Markdown(f"# {large}\n\n## {words.sentence(answer)}\n\n{' '.join(beneath)}")
 
@@ -156,7 +158,7 @@ def solo(answer: Answer) -> Markdown:
     if not loads:
         return Markdown("No solo trials were asked for (`solo=True`): nothing is said on throughput and latency.")
     load = "in a closed loop" if loads[0].rate is None else f"offered {loads[0].rate} calls/s"
-    a, b = comparison.names(answer.plan)
+    a, b = arm_names(answer.plan)
     lines = [
         f"- {METRIC_NAMES.get(name, name)}: {words.percent(result)}{words.detectable(result)}."
         for name, result in answer.solo.items()
@@ -166,12 +168,14 @@ def solo(answer: Answer) -> Markdown:
 
 
 def controls(answer: Answer) -> Markdown:
-    """Return what the controls of a comparison showed, and its caveats."""
-    checks = [
-        f"- **{CONTROL_NAMES[name]} {'passed' if one.ok else 'failed'}:** {words.control_sentence(one)}."
-        for name, one in answer.controls.items()
-    ]
-    return Markdown("\n".join([*checks, *(f"- {caveat}" for caveat in words.caveats(answer))]))
+    """Return what the controls of a comparison showed."""
+    return Markdown(
+        _listed(
+            f"**{CONTROL_NAMES[name]} {'passed' if one.ok else 'failed'}:** {words.control_sentence(one)}."
+            for name, one in answer.controls.items()
+        )
+        or "No control: under two paired trials count."
+    )
 
 
 def study_tables(table: pd.DataFrame) -> Markdown:

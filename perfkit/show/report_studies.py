@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from pathlib import Path
 
 import pandas as pd
 
@@ -11,11 +12,15 @@ from perfkit.analysis.statistics import Ratio, quotient
 from perfkit.design.arms import Arm
 from perfkit.design.paired import HANDICAPS_PCT
 from perfkit.design.parameters import PARAMETERS
-from perfkit.show import words
+from perfkit.record.load import load_environment
+from perfkit.show import levels, report, words
 from perfkit.show.report import ABSENT, Markdown
-from perfkit.studies import compare
+from perfkit.studies import compare, engines, sweep
 from perfkit.studies.engines import Survey, alone, is_limited
-from perfkit.studies.published import call_share
+from perfkit.studies.published import MANNERS, call_share
+
+MANNERS_IN_WORDS = dict(zip(MANNERS, ("in the study's manner", "with connections kept"), strict=True))
+"""name of a sweep's folder → what to call it in a sentence"""
 
 MARGIN_PCT = PARAMETERS["margin_pct"].read("margin_pct", compare.STUDY.defaults["margin_pct"])
 """A difference of queue and lock up to this is no relevant one."""
@@ -23,7 +28,7 @@ MARGIN_PCT = PARAMETERS["margin_pct"].read("margin_pct", compare.STUDY.defaults[
 
 def engines_headline(survey: Survey) -> str:
     """Return which arm needs the least CPU per call, in one sentence."""
-    a, where = survey.reference.name, f"At {survey.vus} VUs an arm"
+    a, where = survey.reference.name, f"Under k6 at {survey.vus} VUs an arm"
     cheaper = {arm: cost for arm, cost in survey.cost.items() if margin.judge(cost, 0) == margin.CHEAPER}
     if not cheaper:
         return f"{where}, no arm needs surely less CPU per call than {a}."
@@ -37,13 +42,24 @@ def engines_headline(survey: Survey) -> str:
     return f"{text}; {' and '.join(alike)} can't be told from it." if alike else f"{text}."
 
 
+def engines_answer(folder: str | Path) -> Markdown:
+    """Return what the survey in this folder says, what limits it, and where it was measured."""
+    survey = engines.read(folder)
+    limits = (
+        "CPU per call in joint trials holds for servers that share a core, each with a backlog. Where joint and solo "
+        "trials differ, they are two loads, and each is right for its own."
+    )
+    where = report.where(load_environment(survey.folder / "closed"))
+    return Markdown(f"{engines_verdict(survey)}\n\n{limits} {engines_caveats(survey)}\n\n{where}")
+
+
 def engines_verdict(survey: Survey) -> Markdown:
     """Return what the survey says in plain sentences: which arm is the cheapest, and what each queue costs."""
     lines = [f"**{engines_headline(survey)}**", ""]
     for arm, cost in survey.queue_cost.items():
         lines.append(
             f"- {arm.name} against mutex on the same engine: {margin.judge(cost, MARGIN_PCT)}, {words.percent(cost)} "
-            "CPU per call."
+            "CPU per call under k6."
         )
     lines += [
         f"- {arm.name}: {words.sentence(answer)}"
@@ -68,10 +84,11 @@ def engines_table(survey: Survey) -> Markdown:
     heads = (
         "arm",
         f"CPU per call, times {survey.reference.name}'s",
-        "capacity",
-        "alone: CPU per call (µs)",
-        "alone: throughput (calls/s)",
-        f"alone, offered {survey.rate}/s: p99 (ms)",
+        "calls per CPU second, times",
+        "alone under k6: CPU per call (µs)",
+        "alone under k6: throughput (calls/s)",
+        "alone under h2load: throughput (calls/s)",
+        f"alone under k6, offered {survey.rate}/s: p99 (ms)",
     )
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for arm in survey.arms:
@@ -82,19 +99,34 @@ def engines_table(survey: Survey) -> Markdown:
             *((words.times(cost), f"{1 / cost.ratio:.2f}") if cost else paired),
             _mean(survey.closed, arm, "cpu_per_call_us", ".0f"),
             _mean(survey.closed, arm, "throughput_rps", ",.0f"),
+            _mean(survey.capacity, arm, "throughput_rps", ",.0f"),
             _mean(survey.offered, arm, "p99_ms", ".2f"),
         )
         lines.append(f"| {' | '.join(cells)} |")
-    return Markdown("\n".join(lines))
+    without = "h2load was not installed: what a server that costs less a call than k6 can do at most is not known."
+    return Markdown("\n".join(lines) + (f"\n\n{without}" if survey.capacity.empty else ""))
 
 
 def _mean(trials: pd.DataFrame, arm: Arm, metric: str, form: str) -> str:
     mean = alone(trials, arm, metric)
     if mean is None:
         return ABSENT
-    limited = " (k6 was the limit)" if metric != "cpu_per_call_us" and is_limited(trials, arm) else ""
+    limited = " (the generator was the limit)" if metric != "cpu_per_call_us" and is_limited(trials, arm) else ""
     spread = "" if mean.low is None else f" ({mean.low:{form}} to {mean.high:{form}})"
     return f"{mean.estimate:{form}}{spread}{limited}"
+
+
+def published_answer(folder: str | Path) -> Markdown:
+    """Return what the study can't say, and what our two sweeps of it do."""
+    home = Path(folder)
+    lines = [
+        f"- Ours, {name}: {levels.sentence(sweep.answer(home / manner))}" for manner, name in MANNERS_IN_WORDS.items()
+    ]
+    where = report.where(load_environment(home / next(iter(MANNERS_IN_WORDS))))
+    return Markdown(
+        "**Which of the two is faster the study can't say: it has one run for each number, under a load that hardly "
+        "reached the service.**\n\n" + "\n".join(lines) + f"\n\n{where}"
+    )
 
 
 def study_limits(table: pd.DataFrame) -> Markdown:

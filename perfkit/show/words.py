@@ -32,6 +32,11 @@ LOADS = {
 }
 """method → what the answer of all comparisons by it holds for"""
 
+HARDLY_CONTENDED = (
+    "On one core, with Python's global lock and no work inside the critical section, the counter's own lock is hardly "
+    "ever contended: what is compared is the price of the way through the queue."
+)
+
 WAYS = {JOINT: "all at once on one core", TURNS: "by turns", SOLO: "one at a time"}
 """method → how servers were measured, in a sentence"""
 

@@ -4,8 +4,6 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -13,77 +11,23 @@ from tqdm import tqdm
 
 from perfkit.analysis import stopping
 from perfkit.design.paired import Pilot, piloted
-from perfkit.design.parameters import PARAMETERS, Parameter
-from perfkit.design.plan import HANDICAP, SOLO, A, Load, Plan, Seat, Trial
-from perfkit.errors import LoadError, StoreError
+from perfkit.design.plan import CONTROL, HANDICAP, SOLO, A, Load, Plan, Seat, Trial
+from perfkit.errors import LoadError
 from perfkit.record import runs
 from perfkit.record.environment import Environment
-from perfkit.record.load import is_fulfilled, load_finished, load_plan
+from perfkit.record.load import is_fulfilled, load_finished
 from perfkit.record.results import TrialResult
 from perfkit.record.validity import flags, is_valid
-from perfkit.rig import generators, host, trial
+from perfkit.rig import doctor, generators, host, trial
 from perfkit.rig.generators import Programs
-
-Plans = Mapping[str, Plan]
-"""where in the campaign's folder a run goes → its plan"""
-
-ONE = ""
-"""Where the run of a study of one plan goes: it has the folder for itself."""
+from perfkit.studies.study import ONE, SHOW, Plans, Study
 
 PILOT_S = (0.5, 0.8)
 """Seconds of warm-up and window of the trial that says how much a handicap burns."""
 
+Show = Callable[[Path], None] | None
+
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Study:
-    """A question: parameters that make plans. What it says is in `show`."""
-
-    name: str
-    """of its notebook too"""
-    function: Callable[..., Path]
-    """what users call; its signature has the parameters and their defaults"""
-    build: Callable[..., Plans]
-    """from what was meant by the parameters (all but k6, out, run and measure) to plans"""
-    own: Mapping[str, Parameter] = field(default_factory=dict)
-    """parameters that are read or explained in a way of their own"""
-    example: Path | None = None
-    """stored runs, drawn where nothing is to be measured; None: a study of one plan, which takes `run` instead"""
-
-    @property
-    def defaults(self) -> dict[str, object]:
-        """Parameter → its default."""
-        return {name: one.default for name, one in signature(self.function).parameters.items()}
-
-    @property
-    def parameters(self) -> dict[str, Parameter]:
-        """Return the parameters in order."""
-        return {name: self.own.get(name) or PARAMETERS[name] for name in self.defaults}
-
-    def settings(self, values: Mapping[str, object]) -> dict[str, Any]:
-        """Return what was meant by values as they came, and by the defaults of the rest."""
-        all_values = {**self.defaults, **values}
-        return {name: parameter.read(name, all_values[name]) for name, parameter in self.parameters.items()}
-
-    def plans(self, **values: object) -> Plans:
-        """Return the plans that these parameters ask for; a PlanError names the first value that makes none."""
-        return self._built(self.settings(values))
-
-    def plan(self, **values: object) -> Plan:
-        """Return the plan of a study of one."""
-        return self.plans(**values)[ONE]
-
-    def stored(self, settings: Mapping[str, Any]) -> Path | None:
-        """Return the folder that is to be drawn; None where something is to be measured."""
-        if self.example:
-            return None if settings["measure"] else self.example
-        return of_study(settings["run"], self.name) if settings["run"] else None
-
-    def _built(self, settings: Mapping[str, Any]) -> Plans:
-        return self.build(
-            **{name: one for name, one in settings.items() if name not in ("k6", "out", "run", "measure")}
-        )
 
 
 def run(study: Study, values: Mapping[str, object]) -> Path:
@@ -100,17 +44,21 @@ def _go(study: Study, values: Mapping[str, object], *, measuring: bool) -> Path:
     settings = study.settings(values)
     if stored := study.stored(settings):
         return stored
-    plans = study._built(settings)
+    plans = study.built(settings)
+    show: Any = values.get(SHOW)
     if ONE in plans:
         programs = _programs(plans, settings["k6"])
         with _opened(plans[ONE], programs, settings["out"]) as opened:
             if measuring:
-                _measure(opened, programs)
-                _settle(opened.finished)
+                warnings = _warnings(settings["k6"], opened.folder)
+                sys.stderr.write(study.foretell(opened.plan))
+                _measure(opened, programs, show=show)
+                _settle(opened.finished, warnings)
             return opened.folder
     folder = Path(settings["out"]) if settings["out"] else runs.RUNS / study.name
     if measuring:
-        _settle([one for run in measure(plans, folder, settings["k6"]) for one in load_finished(run)])
+        warnings = _warnings(settings["k6"], runs.RUNS.parent)
+        _settle([one for run in measure(plans, folder, settings["k6"]) for one in load_finished(run)], warnings)
     else:
         _unfinished(plans, folder, _programs(plans, settings["k6"]))
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,16 +78,6 @@ def measure(plans: Plans, folder: Path, k6: str = "k6") -> Iterator[Path]:
             with _opened(plan, programs, folder / name) as opened:
                 _measure(opened, programs, f"{name}: ")
         yield folder / name
-
-
-def of_study(folder: str | Path, study: str) -> Path:
-    """Return the folder of a stored run; a StoreError where it is of another study."""
-    plan = load_plan(folder)
-    if plan.study != study:
-        raise StoreError(
-            f"run {folder} is a {plan.study}, not a {study}; draw it with notebooks/{plan.study}.ipynb"
-        )  # fmt: skip
-    return Path(folder)
 
 
 def _programs(plans: Plans, k6: str) -> Programs:
@@ -165,7 +103,7 @@ def _here(plan: Plan, programs: Programs) -> Environment:
     return host.collect({name: program.version for name, program in programs.items()}, plan.arms)
 
 
-def _measure(opened: runs.OpenRun, programs: Programs, prefix: str = "") -> None:
+def _measure(opened: runs.OpenRun, programs: Programs, prefix: str = "", show: Show = None) -> None:
     """Measure block after block until the plan's stop rule ends it, showing progress and time left on stderr."""
     plan = opened.plan
     placement = trial.place(pin=plan.pin, own_sessions=not plan.share_session)
@@ -182,21 +120,36 @@ def _measure(opened: runs.OpenRun, programs: Programs, prefix: str = "") -> None
                 result, summaries = trial.measure(one, attempt, programs, placement)
                 opened.append(result, summaries)
                 progress.update(_step(plan, result))
+            if show:
+                show(opened.folder)
 
 
-def _settle(results: Sequence[TrialResult]) -> None:
-    """In a notebook, put one quiet line where progress was shown: the executed file keeps what a cell shows last."""
+def _is_in_notebook() -> bool:
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if shell is not None and hasattr(shell, "kernel"):
+    return shell is not None and hasattr(shell, "kernel")
+
+
+def _warnings(k6: str, folder: Path) -> str:
+    """In a notebook, show the doctor's warnings, and return them."""
+    if not _is_in_notebook():
+        return ""
+    warnings = "".join(f"{finding}\n" for finding in doctor.examine(k6, folder) if not finding.ok)
+    sys.stderr.write(warnings)
+    return warnings
+
+
+def _settle(results: Sequence[TrialResult], warnings: str) -> None:
+    """In a notebook, put quiet lines where progress was shown: the executed file keeps what a cell shows last."""
+    if _is_in_notebook():
         sys.modules["IPython"].display.clear_output()
         seconds = sum(result.took_s for result in results)
-        sys.stdout.write(f"{len(results)} trials in {seconds:.0f} s\n")
+        sys.stdout.write(f"{warnings}{len(results)} trials in {seconds:.0f} s\n")
 
 
 def _pilot(opened: runs.OpenRun, programs: Programs, placement: trial.Placement) -> Pilot | None:
     """Return what a trial of the handicap's reference alone said at the run's begin; None without a handicap."""
     seated = ((cell.load.vus, seat) for cell in opened.plan.cells for seat in cell.seats)
-    vus, arm = next(((vus, seat.arm) for vus, seat in seated if seat.role == HANDICAP), (0, None))
+    vus, arm = next(((vus, seat.arm) for vus, seat in seated if seat.role in (HANDICAP, CONTROL)), (0, None))
     if arm is None:
         return None
     if pilot := opened.pilot:
@@ -213,7 +166,8 @@ def _pilot(opened: runs.OpenRun, programs: Programs, placement: trial.Placement)
 
 def _extent(plan: Plan, done: list[TrialResult]) -> dict[str, Any]:
     """How far the progress bar goes: a number of trials, or the budget's seconds, which it may not need."""
-    total = plan.stop.blocks * len(plan.cells) if plan.stop.blocks else round(plan.stop.budget_s)
+    trials = sum(len(plan.block(number)) for number in range(plan.stop.blocks))
+    total = trials or round(plan.stop.budget_s)
     unit = "trial" if plan.stop.blocks else "s"
     return {"total": total, "initial": sum(_step(plan, result) for result in done), "unit": unit}
 

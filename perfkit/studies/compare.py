@@ -1,5 +1,6 @@
 """The comparison: two arms and their controls in each block, at one load, until the answer is known."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -11,13 +12,13 @@ from perfkit.analysis.comparison import Answer
 from perfkit.analysis.robust import Robustness
 from perfkit.design.arms import parse_arm
 from perfkit.design.factors import H2LOAD, K6, KIND
-from perfkit.design.paired import refuse_unturnable, turn_for
+from perfkit.design.paired import refuse_unturnable, seats, turn_for
 from perfkit.design.parameters import explained
-from perfkit.design.plan import AA, SOLO, TURNS, Cell, Load, Plan, StopRule, refuse_impossible, seats
+from perfkit.design.plan import AA, SOLO, TURNS, Cell, Load, Plan, StopRule, refuse_impossible
 from perfkit.errors import PlanError
 from perfkit.record.load import load, load_plan
 from perfkit.studies import campaign
-from perfkit.studies.campaign import ONE, Plans, Study
+from perfkit.studies.study import ONE, Plans, Study
 
 ROBUST_VUS = (10, 100)
 """Numbers of VUs that an answer must hold at to be called robust."""
@@ -45,6 +46,7 @@ def compare(
     seed: object = 1,
     out: object = "",
     run: object = "",
+    show: Callable[[Path], None] | None = None,
 ) -> Path:
     """Compare two arms as the parameters of notebooks/compare.ipynb ask for and return the run folder.
 
@@ -113,7 +115,7 @@ Tables = tuple[Plan, pd.DataFrame, pd.DataFrame]
 
 def variations(run: str | Path) -> list[Tables]:
     """Return what a comparison's run has under each kind of load, that which was asked for first at the beginning."""
-    folder = campaign.of_study(run, STUDY.name)
+    folder = STUDY.opened(run)
     plan = load_plan(folder)
     paired, solo = load(folder, plan.paired), load(folder)
     return [(one, _of_kind(paired, one.cells[0].load), _of_kind(solo, one.cells[0].load)) for one in plan.variations]

@@ -13,13 +13,15 @@ from perfkit.analysis.statistics import Interval, Ratio
 from perfkit.checkout import ROOT
 from perfkit.design.arms import FOREIGN, Arm, parse_arm, parse_arms
 from perfkit.design.engines import ENGINES, PATTERNS
+from perfkit.design.factors import H2LOAD
 from perfkit.design.parameters import explained
-from perfkit.design.plan import JOINT
+from perfkit.design.plan import JOINT, SOLO
 from perfkit.errors import PlanError, StoreError
 from perfkit.record.load import load
 from perfkit.record.runs import slug
+from perfkit.rig.generators import h2load
 from perfkit.studies import campaign, compare, sweep
-from perfkit.studies.campaign import Plans, Study
+from perfkit.studies.study import Plans, Study
 
 EXAMPLE = ROOT / "data" / "example" / "engines"
 
@@ -47,7 +49,7 @@ def engines(
     seed: object = 1,
     out: object = "",
 ) -> Path:
-    """Return the folder of a survey: the stored one, or with `measure`, one measured into `out`, about 13 minutes.
+    """Return the folder of a survey: the stored one, or with `measure`, one measured into `out`, about 14 minutes.
 
     What is there already is kept, so that a start of the same continues. Parameters are those of
     notebooks/engines.ipynb, and of `sweep` and `compare`; `arms` "" stands for ARMS.
@@ -81,11 +83,13 @@ def _plans(
         "workers": workers,
         **shared,
     }
-    alone = {"vus": [vus], "arms": [arm.name for arm in subjects], "repeats": repeats, "workers": workers, **shared}
+    arms_alone = [arm.name for arm in subjects]
+    alone = {"method": SOLO, "vus": [vus], "arms": arms_alone, "repeats": repeats, "workers": workers, **shared}
     return {
         **{f"{kind}/{slug(b.name)}": compare.STUDY.plan(a=a.name, b=b.name, **paired) for kind, a, b in pairs},
         "closed": sweep.STUDY.plan(**alone),
         "offered": sweep.STUDY.plan(**alone, rate=rate),
+        **({"capacity": sweep.STUDY.plan(**alone, generator=H2LOAD)} if h2load.is_installed() else {}),
     }
 
 
@@ -124,6 +128,8 @@ class Survey:
     """solo trials in a closed loop, as `perfkit.load` gives them"""
     offered: pd.DataFrame
     """solo trials at the offered rate"""
+    capacity: pd.DataFrame
+    """solo trials in a closed loop under h2load; empty where that was not installed"""
 
     @property
     def cost(self) -> dict[Arm, Ratio]:
@@ -142,7 +148,7 @@ def read(folder: str | Path) -> Survey:
     answers, queues = (_answers(home / kind) for kind in ("joint", "queues"))
     if not answers:
         raise StoreError(f"{home} holds no survey; measure one with measure=True")
-    first, offered = next(iter(answers.values())).plan, load(home / "offered")
+    first, closed, offered = next(iter(answers.values())).plan, load(home / "closed"), load(home / "offered")
     arms = (first.arm("a"), *answers)
     return Survey(
         folder=home,
@@ -152,8 +158,9 @@ def read(folder: str | Path) -> Survey:
         rate=int(offered["rate"].iloc[0]),
         answers=answers,
         queues={arm: answers[arm] for arm in answers if lock_of(arm, arms) == arms[0]} | queues,
-        closed=load(home / "closed"),
+        closed=closed,
         offered=offered,
+        capacity=load(home / "capacity") if (home / "capacity").exists() else closed.iloc[:0],
     )
 
 
@@ -170,7 +177,7 @@ def alone(trials: pd.DataFrame, arm: Arm, metric: str) -> Interval | None:
 
 
 def is_limited(trials: pd.DataFrame, arm: Arm) -> bool:
-    """Return whether k6 was the limit in any of an arm's trials."""
+    """Return whether the load generator was the limit in any of an arm's trials."""
     return bool(trials.loc[trials["arm"] == arm.name, "flags"].str.contains("generator limited").any())
 
 

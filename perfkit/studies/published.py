@@ -6,8 +6,9 @@ import pandas as pd
 
 from perfkit.checkout import ROOT
 from perfkit.design.parameters import LEVELS, explained
+from perfkit.design.plan import SOLO
 from perfkit.studies import campaign, sweep
-from perfkit.studies.campaign import Plans, Study
+from perfkit.studies.study import Plans, Study
 
 DATA = ROOT / "data"
 
@@ -35,9 +36,10 @@ def published(
 
 
 def _plans(**values: object) -> Plans:
+    one_at_a_time = {"method": SOLO, **values}
     return {
-        name: sweep.STUDY.plan(**values, connect_per_iteration=connects) for name, connects in MANNERS.items()
-    }  # fmt: skip
+        name: sweep.STUDY.plan(**one_at_a_time, connect_per_iteration=connects) for name, connects in MANNERS.items()
+    }
 
 
 STUDY = Study(

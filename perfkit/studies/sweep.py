@@ -1,37 +1,52 @@
-"""The sweep: every arm at every level of VUs, one server at a time, in blocks."""
+"""The sweep: all arms at every level of VUs, in blocks, by turns for their ratio and one at a time for latency."""
 
+import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from perfkit.analysis import contrast, levels, statistics
+from perfkit.analysis.levels import CPU, SweepAnswer
+from perfkit.checkout import ROOT
 from perfkit.design.arms import parse_arms
-from perfkit.design.parameters import LEVELS
-from perfkit.design.plan import JOINT, Cell, Load, Plan, StopRule, refuse_impossible, seats, solo_cells
+from perfkit.design.paired import refuse_unturnable, seats, turn_for
+from perfkit.design.parameters import LEVELS, explained
+from perfkit.design.plan import SOLO, TURNS, A, B, Cell, Load, Plan, Seat, StopRule, refuse_impossible
 from perfkit.errors import PlanError
+from perfkit.record.load import load, load_environment, load_plan
 from perfkit.studies import campaign
-from perfkit.studies.campaign import ONE, Plans, Study
+from perfkit.studies.study import ONE, Plans, Study
+
+EXAMPLE = ROOT / "data" / "example" / "sweep"
+
+MOST_SOLO = 4
+"""Blocks that also have solo trials at most, where arms are compared otherwise: they are for latency."""
 
 
 def sweep(
     vus: object = 500,
     arms: object = "mutex,inputQ",
-    duration_s: object = 5,
+    repeats: object = 12,
+    method: object = "turns",
+    margin_pct: object = 3,
+    duration_s: object = 2,
     warmup_s: object = 1,
-    repeats: object = 5,
     rate: object = None,
     generator: object = "k6",
     connect_per_iteration: object = False,
-    joint: object = False,
     workers: object = 10,
     pin: object = True,
     k6: object = "k6",
     seed: object = 1,
     out: object = "",
     run: object = "",
+    show: Callable[[Path], None] | None = None,
 ) -> Path:
     """Measure what the parameters of notebooks/sweep.ipynb ask for and return the run folder.
 
     With `run`, the folder of a stored run, nothing is measured and that folder is returned. An unfinished run of
     the same plan, code and machine is continued. All that can be refused is refused before anything is started,
-    with a PerfkitError that names the value and the next step.
+    with a PerfkitError that names the value and the next step. `show` is called with the folder after each block.
     """
     return campaign.run(STUDY, locals())
 
@@ -39,30 +54,71 @@ def sweep(
 def _plans(
     vus: tuple[int, ...],
     arms: object,
+    repeats: int,
+    method: str,
+    margin_pct: float,
     duration_s: float,
     warmup_s: float,
-    repeats: int,
     rate: int | None,
     generator: str,
     connect_per_iteration: bool,
-    joint: bool,
     workers: int,
     pin: bool,
     seed: int,
 ) -> Plans:
     subjects = parse_arms(arms, workers)
-    if joint and len(subjects) != 2:
-        raise PlanError(f"joint=True compares two arms, and arms={arms!r} names {len(subjects)}; name two")
-    if joint and rate is not None:
-        raise PlanError(f"rate={rate} and joint=True: servers that share a core must be saturated; leave out one")
+    first, *others = subjects
+    together = seats(first, *others, alternating=True)
+    one_at_a_time = method == SOLO or not others
+    if not one_at_a_time:
+        for name, value in {"rate": rate, "connect_per_iteration": connect_per_iteration}.items():
+            if value:
+                raise PlanError(f"{name}={value} is of solo trials, and method={method}; say method=solo or leave it")
+    turn_ms = turn_for(together) if method == TURNS else 0
+    if method == TURNS and not one_at_a_time:
+        refuse_unturnable(together, turn_ms)
     cells: list[Cell] = []
     for level in vus:
         load = Load(level, warmup_s, duration_s, rate, connect_per_iteration, generator=generator)
-        cells += solo_cells(subjects, load)
-        if joint:
-            cells.append(Cell(JOINT, seats(*subjects), load))
-    plan = Plan(STUDY.name, tuple(cells), StopRule(repeats), margin_pct=0, share_session=False, pin=pin, seed=seed)
-    return {ONE: refuse_impossible(plan)}
+        every = 1 if one_at_a_time else math.ceil(repeats / MOST_SOLO)
+        cells += [Cell(SOLO, (Seat(A if arm == first else B, arm),), load, every) for arm in subjects]
+        if not one_at_a_time:
+            cells.append(Cell(method, together, replace(load, turn_ms=turn_ms)))
+    return {ONE: refuse_impossible(Plan(STUDY.name, tuple(cells), StopRule(repeats), margin_pct, False, pin, seed))}
 
 
-STUDY = Study("sweep", sweep, _plans, {"vus": LEVELS})
+def _foretell(plan: Plan) -> str:
+    """Say how narrow the intervals will be, if blocks scatter as in the stored example."""
+    known = answer(EXAMPLE)
+    ((arm, over),) = known.over.items()
+    logs = contrast.by_level(known.trials, CPU, arm, known.baseline, [one.levels[0] for one in over[CPU].ratios], "vus")
+    blocks, looks = plan.stop.blocks, len(plan.levels) * (len(plan.arms) - 1)
+    if plan.paired != known.method or blocks < 2:
+        return ""
+    half_pct = statistics.standard_errors(blocks - 1, looks) * float(logs.std().median()) / math.sqrt(blocks) * 100
+    return (
+        f"{blocks} blocks should know CPU per call at each level to ± {half_pct:.1f} %, if they scatter as those of "
+        f"{EXAMPLE.relative_to(ROOT)} did ({load_environment(EXAMPLE).cpu_model}).\n"
+    )
+
+
+STUDY = Study(
+    "sweep",
+    sweep,
+    _plans,
+    {
+        "vus": LEVELS,
+        **explained(
+            method="turns: servers take turns on a core, solo trials for latency; joint: all at once; solo: only those"
+        ),
+    },
+    foretell=_foretell,
+)
+
+
+def answer(run: str | Path) -> SweepAnswer:
+    """Return what the sweep in this run folder says."""
+    folder = STUDY.opened(run)
+    plan = load_plan(folder)
+    solo = load(folder)
+    return levels.answer(plan, solo.iloc[:0] if plan.paired == SOLO else load(folder, plan.paired), solo)

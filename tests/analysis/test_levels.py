@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -7,6 +8,7 @@ import pytest
 from perfkit.analysis import levels
 from perfkit.analysis.verdict import CHEAPER, DEARER, NO_RELEVANT, NOT_KNOWN
 from perfkit.show import levels as shown
+from tests.conftest import plan_sweep
 
 A, B = "threads/mutex?workers=10", "threads/inputQ?workers=10"
 PATTERN = {A: "mutex", B: "inputQ"}
@@ -23,8 +25,24 @@ def table(ratios, blocks=12, sd=0.015, seed=1):
             for arm, true in ((A, 1.0), (B, ratio)):
                 cost = 100 * speed * true * math.exp(random.normal(0, sd / math.sqrt(2)))
                 rows.append({"block": block, "vus": vus, "arm": arm, "pattern": PATTERN[arm], "cpu_per_call_us": cost,
-                             "throughput_rps": 1e6 / cost, "complete": True, "valid": True, "flags": ""})  # fmt: skip
-    return pd.DataFrame(rows)
+                             "throughput_rps": 1e6 / cost, "role": "a" if arm == A else "b", "burn_us": 0})  # fmt: skip
+    return pd.DataFrame(rows).assign(
+        complete=True, valid=True, flags="", method="turns", rate=None, own_s=1.0, server_cpu_s=1.0, attempt=0,
+        took_s=3.0, server_cpus="0", in_flight=1.0,
+    )  # fmt: skip
+
+
+def answer(ratios, **options):
+    """What a sweep by turns says, its controls as they should be."""
+    trials = table(ratios, **options)
+    controls = [
+        trials[(trials["arm"] == A) & (trials["block"] % 2 == odd)].assign(role=role, burn_us=burn)
+        for odd, role, burn in ((0, "aa", 0), (1, "handicap", 7))
+    ]
+    random = np.random.default_rng(9)
+    for one, factor in zip(controls, (1.0, 1.1), strict=True):
+        one["cpu_per_call_us"] *= factor * np.exp(random.normal(0, 0.01, len(one)))
+    return levels.answer(plan_sweep(vus=list(VUS)), pd.concat([trials, *controls]), trials.iloc[:0])
 
 
 def judged(*arguments, **options):
@@ -36,15 +54,62 @@ def test_each_level_has_a_verdict_and_levels_that_differ_are_found():
     assert found.verdicts == (DEARER, NO_RELEVANT, NO_RELEVANT, CHEAPER, CHEAPER)
     assert found.turns
     assert [one.levels for one in found.ratios] == [(vus,) for vus in VUS]
-    told = table((1.08, 1.0, 1.0, 0.94, 0.94), blocks=20)
-    assert "inputQ: CPU per call turns with the number of VUs, from -" in shown.turning(told, shown.judged(told))
-    first = next(line for line in shown.table_lines(told, shown.judged(told)) if line.startswith("| 10 | inputQ | +"))
+    assert found.together is None, "one number for all would mislead"
+    told = answer((1.08, 1.0, 1.0, 0.94, 0.94), blocks=20)
+    said = shown.sentence(told)
+    assert said.startswith("Whether inputQ costs more or less CPU per call than mutex turns with the number of VUs: ")
+    assert "dearer at 10 VUs (+" in said
+    assert "cheaper at 300 and 500 VUs (-" in said
+    assert "under k6, by turns, 20 blocks" in said
+    assert said.endswith("Another load generator may turn a difference of a few per cent (docs/generators.md).")
+    first = next(line for line in shown.table_lines(told) if line.startswith("| 10 | inputQ | +"))
     assert "| dearer |" in first
     assert first.endswith("| serves less |")
-    alike = table((1.0,) * 5)
-    assert shown.turning(alike, shown.judged(alike)) == ""
-    assert any("Levels differ by no more than chance" in line for line in shown.table_lines(alike, shown.judged(alike)))
     assert judged((1.0,) * 5, sd=0.2, seed=2).verdicts == (NOT_KNOWN,) * 5
+
+
+@pytest.mark.parametrize(
+    ("ratio", "sd", "said"),
+    [
+        (1.2, 0.015, "inputQ costs more CPU per call than mutex: +"),
+        (0.8, 0.015, "inputQ costs less CPU per call than mutex: -"),
+        (1.0, 0.01, "No relevant difference: inputQ and mutex differ in CPU per call by less than 3 %"),
+        (1.02, 0.002, "by less than 3 %, and inputQ costs more CPU per call: +2"),
+        (1.0, 0.3, "Not known yet whether inputQ and mutex differ in CPU per call by more than 3 %"),
+    ],
+)
+def test_levels_that_agree_say_one_thing_together(ratio, sd, said):
+    told = answer((ratio,) * 5, sd=sd)
+    assert said in shown.sentence(told)
+    assert "over 10, 100, 200, 300 and 500 VUs alike, under k6, by turns, 12 blocks" in shown.sentence(told)
+    assert any("Levels differ by no more than chance" in line for line in shown.table_lines(told))
+
+
+def test_controls_speak_for_all_levels_and_one_that_fails_takes_the_answer():
+    told = answer((1.1,) * 5)
+    assert {role: control.ok for role, control in told.controls.items()} == {"aa": True, "handicap": True}
+    assert {control.result.blocks for control in told.controls.values()} == {6}
+    assert [line.split(":")[0] for line in shown.control_lines(told)] == [
+        "- Over all levels, the A/A control passed", "- Over all levels, the handicap control passed"
+    ]  # fmt: skip
+    broken = {**told.controls, "aa": replace(told.controls["aa"], ok=False)}
+    assert shown.sentence(replace(told, controls=broken)).startswith("The instrument is not trusted here: the same arm")
+
+
+def test_others_are_compared_with_the_arm_that_was_named_first():
+    trials = table((1.2,) * 5)
+    swapped = trials.assign(role=trials["role"].map({"a": "b", "b": "a"}))
+    told = levels.answer(plan_sweep(vus=list(VUS)), swapped, trials.iloc[:0])
+    assert (told.baseline, list(told.over)) == (B, [A])
+    assert shown.sentence(told).startswith("mutex costs less CPU per call than inputQ: -1")
+
+
+def test_throughput_gives_no_verdict_where_servers_waited_for_their_load():
+    trials = table((0.97,) * 5, sd=0.002).assign(server_cpu_s=0.9)
+    told = levels.answer(plan_sweep(vus=list(VUS)), trials, trials.iloc[:0])
+    assert shown.sentence(told, levels.THROUGHPUT).startswith("No verdict on throughput of inputQ: the servers waited")
+    assert not shown.sentence(told).startswith("No verdict")
+    assert any(line.endswith("| the servers waited |") for line in shown.table_lines(told))
 
 
 def test_over_all_levels_a_false_alarm_is_as_rare_as_promised():

@@ -129,7 +129,7 @@ def test_trials_that_do_not_count_do_not_decide(result):
 
 
 def test_a_sweep_ends_after_its_blocks(result):
-    plan = plan_sweep(vus="5", repeats=3)
+    plan = plan_sweep(vus="5", repeats=3, method="solo")
     done = [result(trial) for block in range(3) for trial in plan.block(block)]
     assert [stopping.is_over(plan, done[: 2 * blocks]) for blocks in range(4)] == [False, False, False, True]
 

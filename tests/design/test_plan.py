@@ -10,7 +10,7 @@ from perfkit.design import stored
 from perfkit.design.arms import PATTERNS, Arm
 from perfkit.design.paired import Pilot, piloted
 from perfkit.design.parameters import STUDY_LEVELS
-from perfkit.design.plan import JOINT, SOLO, TURNS
+from perfkit.design.plan import SOLO, TURNS
 from perfkit.errors import PlanError
 from tests.conftest import plan_compare, plan_sweep
 
@@ -61,8 +61,12 @@ def test_a_number_of_vus_is_a_ceiling_and_a_list_is_just_those(vus, levels):
         ({"rate": 0}, "rate=0"),
         ({"rate": 1.5}, r"rate=1\.5"),
         ({"workers": 0}, "workers=0"),
-        ({"joint": True, "arms": "mutex"}, "joint=True compares two arms, and arms='mutex' names 1"),
-        ({"joint": True, "rate": 100}, "rate=100 and joint=True"),
+        ({"method": "both"}, "method='both' is none of turns, joint, solo"),
+        ({"rate": 100}, "rate=100 is of solo trials, and method=turns; say method=solo or leave it"),
+        ({"rate": 100, "method": "joint"}, "rate=100 is of solo trials, and method=joint"),
+        ({"connect_per_iteration": True}, "connect_per_iteration=True is of solo trials, and method=turns"),
+        ({"arms": "mutex?hold_us=5,inputQ"}, r"waits, and time runs on .* compare by solo trials \(method=solo\)"),
+        ({"margin_pct": 100}, "margin_pct=100 is no number of per cent"),
         ({"seed": -1}, "seed=-1"),
         ({"pin": "perhaps"}, "pin='perhaps'"),
         ({"arms": "mutex,spinlock"}, "arm 'spinlock' is unknown; an arm is a pattern"),
@@ -86,8 +90,10 @@ def test_what_makes_no_experiment_is_refused_by_its_value(parameters, message):
 def test_more_vus_than_files_can_be_open_are_refused(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 20_000))
     with pytest.raises(PlanError, match=r"vus=100000: .*20000 open files; .*19800 VUs"):
-        plan_sweep(vus=100_000)
-    assert levels_of(plan_sweep(vus=[19_800])) == (19_800,)
+        plan_sweep(vus=100_000, method="solo")
+    assert levels_of(plan_sweep(vus=[19_800], method="solo")) == (19_800,)
+    with pytest.raises(PlanError, match=r"vus=10000 at each of 3 servers: .* or stay at 6600 VUs"):
+        plan_sweep(vus=[10_000])
 
 
 def test_parameters_may_come_as_text():
@@ -96,29 +102,61 @@ def test_parameters_may_come_as_text():
 
 
 def test_every_block_takes_every_arm_at_every_level_once():
-    plan = plan_sweep(vus=300, repeats=3)
+    plan = plan_sweep(vus=300, repeats=3, method="solo")
     for block in range(plan.stop.blocks):
         taken = [(trial.load.vus, trial.seats[0].arm) for trial in plan.block(block)]
         assert sorted(taken, key=str) == sorted(((vus, arm) for vus in levels_of(plan) for arm in plan.arms), key=str)
         assert {trial.block for trial in plan.block(block)} == {block}
 
 
-def test_a_joint_sweep_has_a_joint_trial_at_each_level_beside_the_solo_ones():
-    plan = plan_sweep(vus="10,20", joint=True)
-    joint = [trial for trial in plan.block(0) if trial.method == JOINT]
-    assert sorted(trial.load.vus for trial in joint) == [10, 20]
-    assert {seat.role for seat in joint[0].seats} == {"a", "aa", "handicap", "b"}
-    assert len(plan.block(0)) == 6
+@pytest.mark.parametrize("method", ["turns", "joint"])
+def test_a_sweep_has_a_trial_of_all_arms_at_each_level_and_solo_ones_in_some_blocks(method):
+    plan = plan_sweep(vus="10,20", method=method, arms="inputQ,mutex,mutex?workers=4", repeats=12)
+    solo_blocks = []
+    for block in range(12):
+        together = [trial for trial in plan.block(block) if trial.method == method]
+        assert sorted(trial.load.vus for trial in together) == [10, 20]
+        assert sorted(seat.role for seat in together[0].seats) == ["a", "b", "b", "control"]
+        solo = [trial for trial in plan.block(block) if trial.method == SOLO]
+        solo_blocks += [block] * bool(solo)
+        assert len(solo) in (0, 6)
+    assert solo_blocks == [0, 3, 6, 9]
+    assert plan.arm("a").pattern == "inputQ", "the first named"
+    assert plan.stop.blocks == 12
+
+
+@pytest.mark.parametrize(("repeats", "blocks"), [(1, [0]), (2, [0, 1]), (5, [0, 2, 4]), (100, [0, 25, 50, 75])])
+def test_no_more_than_four_blocks_have_solo_trials(repeats, blocks):
+    plan = plan_sweep(vus="10,", repeats=repeats)
+    assert [n for n in range(repeats) if any(trial.method == SOLO for trial in plan.block(n))] == blocks
+
+
+def test_controls_alternate_and_the_handicap_burns_what_the_pilot_says():
+    plan = plan_sweep(vus="10,")
+    for block, (role, burn_us) in enumerate([("aa", 0), ("handicap", 20)] * 2):
+        (trial,) = [trial for trial in plan.block(block) if trial.method == TURNS]
+        (control,) = [seat for seat in piloted(trial, Pilot(300.0)).seats if seat.role not in ("a", "b")]
+        assert (control.role, control.arm.burn_us, control.arm.pattern) == (role, burn_us, "mutex")
+
+
+def test_a_foreign_command_named_first_has_controls_that_it_can_carry():
+    plan = plan_sweep(vus="10,", arms=["exec:./server --port {port}", "mutex"])
+    roles = {seat.role for trial in plan.block(0) if trial.method == TURNS for seat in trial.seats}
+    assert roles == {"a", "aa", "yardstick", "handicap", "b"}
+
+
+def test_one_arm_alone_is_measured_one_at_a_time():
+    assert {trial.method for trial in plan_sweep(arms="mutex").block(1)} == {SOLO}
 
 
 def test_the_arms_of_a_level_are_neighbours_in_time():
     for block in range(10):
-        levels = [trial.load.vus for trial in plan_sweep(vus=500).block(block)]
+        levels = [trial.load.vus for trial in plan_sweep(vus=500, method="solo").block(block)]
         assert levels[::2] == levels[1::2]
 
 
 def test_the_order_comes_from_the_seed_and_differs_between_blocks():
-    plan, again, other = plan_sweep(seed=1), plan_sweep(seed=1), plan_sweep(seed=2)
+    plan, again, other = (plan_sweep(seed=seed, method="solo") for seed in (1, 1, 2))
     orders = [plan.block(block) for block in range(20)]
     assert orders == [again.block(block) for block in range(20)]
     assert orders != [other.block(block) for block in range(20)]
@@ -134,7 +172,7 @@ def test_the_order_comes_from_the_seed_and_differs_between_blocks():
     st.booleans(),
 )
 def test_a_plan_survives_json(levels, repeats, seed, rate, pin):
-    plan = plan_sweep(vus=levels, repeats=repeats, seed=seed, rate=rate, pin=pin)
+    plan = plan_sweep(vus=levels, repeats=repeats, seed=seed, rate=rate, pin=pin, method="solo" if rate else "turns")
     assert stored.plan(json.loads(json.dumps(plan.to_dict()))) == plan
 
 

@@ -19,7 +19,7 @@ from perfkit.studies import campaign
 from tests.conftest import command_of
 from tests.rig.test_process import gone_within
 
-PLAN = {"vus": [2], "duration_s": 1, "warmup_s": 0.3, "repeats": 1}
+PLAN = {"vus": [2], "method": "solo", "duration_s": 1, "warmup_s": 0.3, "repeats": 1}
 """Two trials."""
 
 FAULTS: dict[str, Callable[["Bench"], tuple[str, str]]] = {}

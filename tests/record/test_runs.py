@@ -128,7 +128,7 @@ def test_without_a_name_the_unfinished_run_is_found_again_and_a_finished_one_lef
         ({"vus": "2,6"}, "of another plan: vus 2,5 there, 2,6 asked for"),
         ({"duration_s": 2.0}, r"duration_s 0\.7 there, 2\.0"),
         ({"arms": "mutex"}, "of another plan: arms threads/mutex"),
-        ({"joint": True}, "of another plan: methods solo there, joint,solo asked for"),
+        ({"method": "joint"}, "of another plan: methods solo there, joint,solo asked for"),
     ],
 )
 def test_a_folder_of_another_plan_is_refused_by_name(tmp_path, small_plan, here, change, message):

@@ -15,6 +15,8 @@ from perfkit.rig.generators.contract import Window
 from tests.conftest import plan_compare, solo
 from tests.rig.test_foreign import SERVER as FOREIGN
 
+READ = h2load.read
+
 installed = pytest.mark.skipif(
     shutil.which("h2load") is None, reason="h2load is not installed (apt install nghttp2-client)"
 )
@@ -114,6 +116,24 @@ def test_its_counts_and_the_servers_agree(arm, tmp_path):
     assert row["p50_ms"] > 0
     assert row["in_flight"] == pytest.approx(5, rel=0.2), "the rest is the client's own time"
     assert 0 < row["generator_busy"] < 1
+
+
+@installed
+@pytest.mark.load
+def test_percentiles_are_those_of_its_own_stamps(monkeypatch):
+    stamps = []
+
+    def keep(log, window):
+        lines = (line.split("\t") for line in log.read_text().splitlines())
+        stamps.extend(int(took) for start, _, took in lines if window.from_ms <= int(start) / 1e3 < window.until_ms)
+        return READ(log, window)
+
+    monkeypatch.setattr(h2load, "read", keep)
+    (served,) = measure(solo(parse_arm("mutex", 10), Load(20, 0.3, 1.0, generator="h2load"))).served
+    assert len(stamps) == served.calls.acknowledged > 200
+    for percentile in ("50", "90"):
+        of_stamps_ms = np.percentile(stamps, float(percentile)) / 1e3
+        assert served.calls.latency.at(percentile) == pytest.approx(of_stamps_ms, rel=0.01, abs=0.02)
 
 
 @installed

@@ -5,13 +5,15 @@ import pandas as pd
 import pytest
 from matplotlib.container import ErrorbarContainer
 
-from perfkit.analysis import contrast, statistics
+from perfkit.analysis import statistics
 from perfkit.errors import PlanError
 from perfkit.record.load import load
-from perfkit.show import draw, words
+from perfkit.show import draw, levels, words
 from perfkit.show.figures import compare as figures_compare
 from perfkit.show.figures import kit
+from perfkit.show.figures import levels as figures_levels
 from perfkit.show.figures import sweep as figures
+from perfkit.studies import sweep
 
 
 @pytest.fixture
@@ -91,17 +93,29 @@ def test_the_distribution_has_a_line_a_block_and_stretches_the_tail(table):
     assert all((np.diff(line.get_xdata()) > 0).all() and (np.diff(line.get_ydata()) >= 0).all() for line in thin)
 
 
-def test_ratios_are_drawn_as_the_statistics_have_them(table):
-    throughput, cpu = figures.ratios(table).axes
-    arm = next(name for name in table["arm"] if "inputQ" in name)
-    against = contrast.baseline(table)
-    for axes, metric in ((throughput, "throughput_rps"), (cpu, "cpu_per_call_us")):
-        levels = contrast.usable_levels(table, metric)
-        expected = [one.ratio for one in contrast.contrasts(table, metric, arm, against)]
-        if len(levels) > 1:
-            expected.append(contrast.contrast(table, metric, arm, against, levels).ratio)
-        assert [float(one[0].get_xdata()[0]) for one in axes.containers] == pytest.approx(expected)
-        assert "times mutex's" in axes.get_xlabel()
+def test_the_price_is_drawn_as_the_statistics_have_it(measured):
+    found = sweep.answer(measured)
+    cpu, throughput = figures_levels.price(found).axes
+    ((arm, over),) = found.over.items()
+    assert arm.startswith("threads/inputQ")
+    for axes, metric in ((cpu, "cpu_per_call_us"), (throughput, "throughput_rps")):
+        expected = [one.ratio for one in over[metric].ratios]
+        if over[metric].together:
+            expected.append(over[metric].together.ratio)
+        assert [float(one[0].get_ydata()[0]) for one in axes.containers] == pytest.approx(expected)
+        assert [text.get_text() for text in axes.get_xticklabels()] == ["2", "5", "all"]
+        assert "times mutex's" in axes.get_ylabel()
+
+
+def test_the_first_figure_has_throughput_and_latency_and_its_answer_as_title(measured, table):
+    found = sweep.answer(measured)
+    figure = figures_levels.served(found)
+    assert [axes.get_title() for axes in figure.axes][:2] == ["throughput", "latency, p50"]
+    assert dots(figure.axes[0], "mutex") == pytest.approx(
+        sorted(table.loc[table["pattern"] == "mutex", "throughput_rps"])
+    )
+    title = figure.get_suptitle().replace("\n", " ").replace("\N{NO-BREAK SPACE}", " ")
+    assert title == levels.sentence(found, "throughput_rps")
 
 
 def test_the_instrument_shows_the_load_beside_its_limits(table):
@@ -127,7 +141,7 @@ def test_one_block_and_one_arm_can_be_drawn(table):
 
 def test_drawing_writes_png_and_svg_and_gives_the_same_bytes_again(measured, tmp_path):
     shutil.copytree(measured, tmp_path / "run")
-    for name in figures.ALL:
+    for name in (*figures.ALL, *figures_levels.ALL):
         image = draw(name, tmp_path / "run")
         path = tmp_path / "run" / "figures" / name
         first = [path.with_suffix(end).read_bytes() for end in (".png", ".svg")]

@@ -1,7 +1,6 @@
 import shutil
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import perfkit
@@ -81,26 +80,6 @@ def test_a_real_comparison_is_drawn_whole_and_written(compared, tmp_path):
     assert sorted(set(np.concatenate([line.get_ydata() for line in right.lines]))) == pytest.approx(
         sorted({*table["generator_busy"], 0.9})
     )
-
-
-def test_a_sweeps_joint_trials_are_drawn_against_vus_with_bands():
-    table = pd.concat([joint(ratio=1.1, seed=vus).assign(vus=vus, arm="x") for vus in (10, 100)])
-    (axes,) = figures_compare.levels(table).axes
-    lines = {line.get_label(): line for line in axes.lines}
-    for name, role in (("b", "b"), ("A/A control", "aa"), ("handicap control", "handicap")):
-        expected = []
-        for vus in (10, 100):
-            wide = table[table["vus"] == vus].pivot_table(index="block", columns="role", values="cpu_per_call_us")
-            expected.append(np.exp(np.log(wide[role] / wide["a"]).mean()))
-        assert list(lines[name].get_xdata()) == [10, 100]
-        assert lines[name].get_ydata() == pytest.approx(expected)
-    assert len(axes.collections) == 3, "a band each"
-
-
-def test_a_sweep_without_joint_trials_says_so():
-    empty = joint().assign(vus=10, arm="x").iloc[:0]
-    (axes,) = figures_compare.levels(empty).axes
-    assert "joint=True" in axes.texts[0].get_text()
 
 
 def test_a_comparison_that_can_not_be_trusted_is_drawn_too():

@@ -1,13 +1,14 @@
 import pytest
 
 import perfkit
+from perfkit.analysis import levels
 from perfkit.rig import host
 from perfkit.show import report, words
 from tests.analysis.test_comparison import PLAN, alone, comparison, joint
 from tests.analysis.test_comparison import answer as compared_by
 from tests.analysis.test_statistics import A, B
 from tests.analysis.test_statistics import table as simulated
-from tests.conftest import plan_compare
+from tests.conftest import plan_compare, plan_sweep
 
 
 @pytest.fixture
@@ -21,7 +22,9 @@ def table(**options):
     """A simulated table with what the report reads beside the metrics."""
     made = simulated(**options)
     made["pattern"] = made["arm"].map({A: "mutex", B: "inputQ"})
-    defaults = {"rate": None, "in_flight": made["vus"].astype(float), "server_cpus": "0"}
+    defaults = {"rate": None, "in_flight": made["vus"].astype(float), "server_cpus": "0", "method": "solo",
+                "role": made["arm"].map({A: "a", B: "b"}), "own_s": 1.0, "server_cpu_s": 1.0, "attempt": 0,
+                "took_s": 3.0, "burn_us": 0}  # fmt: skip
     return made.assign(**{name: value for name, value in defaults.items() if name not in made})
 
 
@@ -52,13 +55,28 @@ def test_no_usable_level_gives_no_verdict():
     assert words.headline(table(flags="generator limited")).startswith("No verdict on throughput")
 
 
-def test_the_answer_ends_with_the_primary_metric(here):
-    told = report.sweep(table(), here)
-    assert told.startswith(f"**The answer.** **{words.headline(table(), 'cpu_per_call_us')}**")
+def sweep(here, **options):
+    """What a sweep of solo trials says."""
+    trials = table(**options)
+    plan = plan_sweep(vus=[10, 100], method="solo")
+    return report.of_sweep(levels.answer(plan, trials.iloc[:0], trials), here)
+
+
+def test_the_answer_begins_with_the_primary_metric_and_says_where_and_on_what(here):
+    told = sweep(here)
+    assert told.startswith("**The answer.** **")
+    assert " CPU per call" in told.split("**")[3]
     assert "| 10 | inputQ | +" in told
     assert f"*{here.cpu_model}, {here.cores} cores" in told
-    assert words.headline(table()) in told
+    assert "24 trials one at a time in 72 s." in told
     assert told._repr_markdown_() == told
+
+
+def test_a_caveat_follows_the_sentence_that_it_limits(here):
+    told = sweep(here, flags="generator limited")
+    throughput = told.index("No verdict on throughput")
+    assert told.index("hardly ever contended") < throughput if here.gil else True
+    assert told.index("one server after the other") < throughput < told.index("load generator used more than 90 %")
 
 
 @pytest.mark.parametrize(
@@ -78,19 +96,21 @@ def test_the_answer_ends_with_the_primary_metric(here):
     ],
 )
 def test_what_limits_a_run_is_said(here, columns, caveat):
-    assert caveat in report.sweep(table(**columns), here)
-    assert caveat not in report.sweep(table(), here)
+    assert caveat in sweep(here, **columns)
+    assert caveat not in sweep(here)
 
 
 def test_few_blocks_unfinished_blocks_and_a_busy_machine_are_said(here):
     from dataclasses import replace
 
-    assert "4 blocks are few" in report.sweep(table(blocks=4), here)
+    assert "4 blocks are few" in sweep(here, blocks=4)
     unfinished = table()
     unfinished.loc[unfinished["block"] == 5, ["complete", "valid"]] = False
-    assert "4 trials are left out" in report.sweep(unfinished, here)
-    assert "was not idle" in report.sweep(table(), replace(here, load_1m=1.5))
-    assert "hardly ever contended" in report.sweep(table(), replace(here, gil=True))
+    plan = plan_sweep(vus=[10, 100], method="solo")
+    told = report.of_sweep(levels.answer(plan, unfinished.iloc[:0], unfinished), here)
+    assert "4 trials are left out" in told
+    assert "was not idle" in sweep(replace(here, load_1m=1.5))
+    assert "hardly ever contended" in sweep(replace(here, gil=True))
 
 
 def test_arms_are_called_by_their_pattern_where_that_tells_them_apart():

@@ -49,7 +49,7 @@ def test_the_notebook_measures_every_arm_together_with_the_reference_and_alone(m
     outputs = outputs_of(measured / "out.ipynb")
     assert sum("image/png" in output.get("data", {}) for output in outputs) == len(figures_engines.ALL)
     text = "\n".join(output.get("data", {}).get("text/markdown", "") for output in outputs)
-    assert "At 5 VUs an arm" in text
+    assert "Under k6 at 5 VUs an arm" in text
     assert "| native/inputQ?batch=8 |" in text
 
 

@@ -35,6 +35,11 @@ UNSURE = 1
 """So many calls may seem to have had no reply, where counts have one digit more towards the end."""
 
 
+def is_installed() -> bool:
+    """Return whether there is an h2load on PATH."""
+    return shutil.which("h2load") is not None
+
+
 def find() -> Program:
     """Return h2load as found on PATH; a LoadError says why there is none to use."""
     path = shutil.which("h2load")

@@ -1,4 +1,4 @@
-"""A comparison → matplotlib figures: the verdict first, every block a dot. And the paired trials of a sweep."""
+"""A comparison → matplotlib figures: the verdict first, every block a dot."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +14,7 @@ from perfkit.analysis.stopping import FEWEST_BLOCKS
 from perfkit.analysis.verdict import band
 from perfkit.design.arms import Arm
 from perfkit.design.paired import HANDICAPS_PCT
-from perfkit.design.plan import AA, JOINT, A, B, Plan
-from perfkit.record.load import load
+from perfkit.design.plan import AA, A, B, Plan
 from perfkit.record.validity import EQUAL_SHARES, GENERATOR_LIMIT
 from perfkit.show import words
 from perfkit.show.figures.kit import (
@@ -26,12 +25,10 @@ from perfkit.show.figures.kit import (
     Style,
     blank,
     caption,
-    factor_axis,
     logarithmic,
     margin,
     row,
     rows,
-    wrapped,
 )
 from perfkit.studies.compare import tables
 
@@ -176,45 +173,6 @@ def _precision(steps: dict[str, list[tuple[float, Ratio]]], method: str) -> str:
     )
 
 
-def levels(paired: pd.DataFrame) -> Figure:
-    """CPU per call of b, of a again and of the handicap, in a's, against VUs: the paired trials of a sweep."""
-    figure, (axes,) = blank("CPU per call in joint trials, times a's")
-    counted = paired[paired["valid"]]
-    axes.axhline(1, color="dimgray", linewidth=1)
-    for role, name in {B: "b", AA: "A/A control", **{role: f"{role} control" for role in HANDICAPS_PCT}}.items():
-        if role not in set(counted["role"]):
-            continue
-        results = [_at_level(trials, role) for _, trials in counted.groupby("vus")]
-        style = CONTROL_STYLES.get(role, STYLES["inputQ"])
-        vus = [one.levels[0] for one in results]
-        axes.plot(
-            vus,
-            [one.ratio for one in results],
-            color=style.colour,
-            marker=style.marker,
-            linestyle=style.line,
-            label=name,
-        )
-        if all(one.blocks > 1 for one in results):
-            low, high = zip(*(one.interval for one in results), strict=True)
-            axes.fill_between(vus, low, high, color=style.colour, alpha=0.2)
-    factor_axis(axes, sorted(int(vus) for vus in counted["vus"].unique()))
-    axes.set_ylabel("CPU per call, times a's")
-    axes.grid(alpha=0.3)
-    if counted.empty:
-        axes.text(0.5, 0.5, "no joint trials were asked for (joint=True)", transform=axes.transAxes, ha="center")
-    else:
-        axes.legend(frameon=False)
-        first = counted.drop_duplicates("role").set_index("role")["arm"]
-        figure.suptitle(wrapped(f"CPU per call in joint trials: b is {first[B]}, a is {first[A]}", 85), fontsize=11)
-        caption(figure, "bands: 95 % interval over blocks (t, on logarithms), at each level for itself")
-    return figure
-
-
-def _at_level(trials: pd.DataFrame, role: str) -> Ratio:
-    return controls.role_ratio(controls.by_block(trials), role, int(trials["vus"].iloc[0]))
-
-
 ALL: dict[str, Callable[[Answer, pd.DataFrame, pd.DataFrame], Figure]] = {
     "forest": forest,
     "narrowing": narrowing,
@@ -228,12 +186,3 @@ def inputs(folder: Path) -> Inputs:
     """Return what the figures are drawn from, of a comparison's run."""
     plan, paired, solo = tables(folder)
     return comparison.answer(plan, paired, solo), paired, solo
-
-
-OF_A_SWEEP: dict[str, Callable[[pd.DataFrame], Figure]] = {"joint-levels": levels}
-"""name of the file in the run folder → the figure, of the paired trials of a sweep"""
-
-
-def sweep_inputs(folder: Path) -> tuple[pd.DataFrame]:
-    """Return what the figures of a sweep's paired trials are drawn from."""
-    return (load(folder, JOINT),)

@@ -39,7 +39,7 @@ def ladder(survey: Survey) -> Figure:
     costs.set_xscale("log")
     costs.set_xlim(low, high)
     _ticks(costs.xaxis, low, high)
-    costs.set_xlabel(f"CPU per call, times {survey.reference.name}'s")
+    costs.set_xlabel(f"CPU per call under k6, times {survey.reference.name}'s")
     above = costs.secondary_xaxis(
         "top", functions=(lambda x: np.asarray(x) / cheapest, lambda x: np.asarray(x) * cheapest)
     )
@@ -63,10 +63,11 @@ def ladder(survey: Survey) -> Figure:
 def alone(survey: Survey) -> Figure:
     """Every arm by itself: CPU per call and throughput in a closed loop, 99th percentile at one offered rate."""
     figure, panels = blank(f"Each arm alone, {survey.vus} VUs", panels=3, share_y=True)
+    by, served = ("k6", survey.closed) if survey.capacity.empty else ("h2load", survey.capacity)
     drawn = (
-        (survey.closed, "cpu_per_call_us", "server CPU per call (µs)"),
-        (survey.closed, "throughput_rps", "throughput, closed loop (calls per second)"),
-        (survey.offered, "p99_ms", f"p99 (ms), offered {survey.rate} calls per second"),
+        (survey.closed, "cpu_per_call_us", "server CPU per call under k6 (µs)"),
+        (served, "throughput_rps", f"throughput under {by}, closed loop (calls per second)"),
+        (survey.offered, "p99_ms", f"p99 (ms) under k6, offered {survey.rate} calls per second"),
     )
     for axes, (trials, metric, label) in zip(panels, drawn, strict=True):
         for height, arm in enumerate(survey.arms):
@@ -81,7 +82,7 @@ def alone(survey: Survey) -> Figure:
     _legend(panels[0])
     caption(
         figure,
-        "dots: geometric mean over blocks; bars: its 95 % interval (t); hollow: k6 was the limit, not the server",
+        "dots: geometric mean over blocks; bars: its 95 % interval (t); hollow: the load generator was the limit",
         WIDE,
     )
     return figure

@@ -23,8 +23,7 @@ from perfkit.show import words
 
 DPI = 150
 
-MANY_LEVELS = 5
-"""With more, the axis of a factor has smaller numbers."""
+MANY_LEVELS = 5  # with more, the axis of a factor has smaller numbers
 
 DODGE = 0.05
 """How far neighbouring arms stand apart on the axis, as a part of their value, so that bars don't overlap."""
@@ -155,6 +154,12 @@ def against(
             [at[one] for one in means], middles, yerr=[below, above], color=style.colour, marker=style.marker,
             linestyle=style.line, markersize=7, capsize=4, linewidth=1.8, label=name,
         )  # fmt: skip
+
+
+def hollow(table: pd.DataFrame) -> str:
+    """Return what small print says of hollow dots, where there are some."""
+    some = table["flags"].str.contains("|".join(voiding("throughput_rps"))).any()
+    return "; hollow: the load generator was the limit, not the server" if some else ""
 
 
 def _lines(table: pd.DataFrame, factor: str) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """A table of solo trials → matplotlib figures: every trial a dot, the mean over blocks with its 95 % interval."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator
 
-from perfkit.analysis import contrast
 from perfkit.design.factors import FACTORS
 from perfkit.record.load import load
-from perfkit.record.validity import GENERATOR_LIMIT, voiding
+from perfkit.record.validity import GENERATOR_LIMIT
 from perfkit.show import words
-from perfkit.show.figures.kit import ERROR_BARS, WIDE, against, blank, caption, label, logarithmic, row, rows, styles
+from perfkit.show.figures.kit import ERROR_BARS, WIDE, against, blank, caption, hollow, label, logarithmic, styles
 
 TAIL = ("50", "90", "99", "99.9", "99.99")
 """Percentiles that the distribution's axis names."""
@@ -27,7 +25,7 @@ def throughput(table: pd.DataFrame, factor: str = "vus") -> Figure:
     label(
         axes,
         "throughput (acknowledged calls per second)",
-        f"{ERROR_BARS}; the axis does not begin at 0{_hollow(table)}",
+        f"{ERROR_BARS}; the axis does not begin at 0{hollow(table)}",
     )
     return figure
 
@@ -42,7 +40,7 @@ def latency(table: pd.DataFrame, factor: str = "vus") -> Figure:
         axes.set_title(name)
         label(axes, "latency (ms)" if axes is panels[0] else "", legend=axes is panels[0])
     note = ERROR_BARS.replace("mean", "geometric mean") + "; a percentile with too few calls is left out"
-    caption(figure, note + _hollow(table), WIDE)
+    caption(figure, note + hollow(table), WIDE)
     return figure
 
 
@@ -72,36 +70,9 @@ def latency_distribution(table: pd.DataFrame) -> Figure:
 
 def cpu_per_call(table: pd.DataFrame, factor: str = "vus") -> Figure:
     """CPU time of the server per acknowledged call against a factor."""
-    figure, (axes,) = blank(_title(table, "cpu_per_call_us", factor))
+    figure, (axes,) = blank(f"Server CPU time per acknowledged call against {FACTORS[factor].axis}")
     against(axes, table, "cpu_per_call_us", factor)
     label(axes, "server CPU per call (µs)", f"{ERROR_BARS}; the axis does not begin at 0")
-    return figure
-
-
-def ratios(table: pd.DataFrame) -> Figure:
-    """Each level's ratio to the baseline, for throughput and CPU per call."""
-    baseline = contrast.baseline(table)
-    names, looks = words.labels(table), styles(table)
-    figure, panels = blank(f"How many times {names[baseline]}'s: each level, and all together", panels=2)
-    for axes, metric in zip(panels, ("throughput_rps", "cpu_per_call_us"), strict=True):
-        heights: list[str] = []
-        for arm, name in names.items():
-            if arm == baseline:
-                continue
-            for one in contrast.contrasts(table, metric, arm, baseline):
-                row(axes, one, len(heights), looks[arm], size=6)
-                heights.append(f"{name}, {one.levels[0]} VUs")
-            levels = contrast.usable_levels(table, metric)
-            if len(levels) > 1:
-                together = contrast.contrast(table, metric, arm, baseline, levels)
-                row(axes, together, len(heights), replace(looks[arm], marker="D"), size=9)
-                heights.append(f"{name}, all together")
-        axes.axvline(1, color="dimgray", linewidth=1)
-        rows(axes, heights)
-        axes.set_xlabel(f"{words.METRIC_WORDS[metric][0]}, times {names[baseline]}'s")
-        if not heights:
-            axes.text(0.5, 0.5, "nothing to compare", transform=axes.transAxes, ha="center")
-    caption(figure, "bars: 95 % interval over blocks (t, on logarithms)")
     return figure
 
 
@@ -128,8 +99,6 @@ ALL: dict[str, Callable[[pd.DataFrame], Figure]] = {
     "throughput": throughput,
     "latency": latency,
     "latency-distribution": latency_distribution,
-    "cpu-per-call": cpu_per_call,
-    "ratios": ratios,
     "instrument": instrument,
 }
 """name of the file in the run folder → the figure"""
@@ -145,11 +114,6 @@ def _title(table: pd.DataFrame, metric: str, factor: str) -> str:
     if factor == "vus":
         return words.headline(table, metric)
     return f"{words.METRIC_WORDS[metric][0].capitalize()} against {FACTORS[factor].axis}"
-
-
-def _hollow(table: pd.DataFrame) -> str:
-    is_void = any(table["flags"].str.contains(flag).any() for flag in voiding("throughput_rps"))
-    return "; hollow: the load generator was the limit, not the server" if is_void else ""
 
 
 def _hdr(percentiles_ms: dict[str, float]) -> tuple[list[float], list[float]]:
