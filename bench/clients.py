@@ -77,7 +77,9 @@ def measured(arms, client, options, seed):
     program = Path(__file__).with_name("raw_client.py")
     with ExitStack() as stack:
         servers = [stack.enter_context(process.server(arms[role], Place(placed.server, alike=True))) for role in roles]
-        ports = [int(server.ready().rpartition(":")[2]) for server in servers]
+        for server in servers:
+            server.ready()
+        ports = [int(server.address.rpartition(":")[2]) for server in servers]
         window = time.monotonic() + WARMUP_S, time.monotonic() + WARMUP_S + options.seconds
         loads = []
         for port in ports:

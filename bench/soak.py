@@ -45,7 +45,8 @@ def soaked(arm, load):
     """Load one arm, print what came of it, and return whether all is as it should be."""
     placement, own = trial.place(pin=True), psutil.Process()
     with process.server(arm, Place(placement.server)) as server:
-        address = server.ready()
+        server.ready()
+        address = server.address
         with k6.running(k6.find(), [address], load, Place(placement.generator)) as running:
             window = running.window()
             early, late = (_looked(server.pid, at) for at in (window.from_ms / 1e3 + SETTLED_S, window.until_ms / 1e3))

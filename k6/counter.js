@@ -9,6 +9,7 @@
 //   WARMUP_S, DURATION_S   the measured window opens after the warm-up and is open this long (1, 5)
 //   OPENS_AT               when it opens instead, in ms since the epoch, so that several k6 have one window (unset)
 //   AFTER_S                how long calls go on after the window (0)
+//   WAIT_S                 how long to wait for servers that do not listen yet (0)
 //   CONNECT_PER_ITERATION  1 connects and closes in every iteration, as the original study did (0)
 //   TIMEOUT_S              how long a call may take (10)
 //   PERCENTILES            which latency percentiles are wanted (50,90,95,99,99.9)
@@ -33,8 +34,12 @@ const RATE = Number(setting('RATE', 0));
 const OPENS_AT = Number(setting('OPENS_AT', 0));
 const WARMUP_MS = OPENS_AT ? Math.max(0, OPENS_AT - Date.now()) : Number(setting('WARMUP_S', 1)) * 1000;
 const AFTER_MS = Number(setting('AFTER_S', 0)) * 1000;
+const WAIT_MS = Number(setting('WAIT_S', 0)) * 1000;
 const DURATION_MS = Number(setting('DURATION_S', 5)) * 1000;
 const CONNECT_PER_ITERATION = setting('CONNECT_PER_ITERATION', '0') === '1';
+// With an appointed window a VU makes all its calls in one iteration, so that k6 ends when they do: the length of a
+// scenario would count from when all VUs were there, which nobody knows beforehand.
+const IN_ONE = OPENS_AT > 0 && !RATE && !CONNECT_PER_ITERATION;
 const TIMEOUT_S = Number(setting('TIMEOUT_S', 10));
 const PERCENTILES = setting('PERCENTILES', '50,90,95,99,99.9').split(',');
 const ANNOUNCE = setting('ANNOUNCE', '0') === '1';
@@ -65,15 +70,17 @@ client.load([import.meta.resolve('../proto')], 'counter.proto');
 
 const scenarios = {};
 const thresholds = {}; // empty ones: the way to have a submetric in the summary
-ADDRESSES.forEach((address, i) => {
+const ASKED = __VU === 0 ? ADDRESSES : []; // k6 takes its options from the first instance, and each VU is one more
+ASKED.forEach((address, i) => {
   const name = `server${i}`;
   const model = RATE
     ? { executor: 'constant-arrival-rate', rate: RATE, preAllocatedVUs: VUS, maxVUs: VUS }
-    : { executor: 'constant-vus', vus: VUS };
+    : { executor: IN_ONE ? 'per-vu-iterations' : 'constant-vus', vus: VUS };
+  const length = `${WARMUP_MS + DURATION_MS + AFTER_MS}ms`;
   scenarios[name] = {
     ...model,
     env: { SERVER: address },
-    duration: `${WARMUP_MS + DURATION_MS + AFTER_MS}ms`,
+    ...(IN_ONE ? { iterations: 1, maxDuration: length } : { duration: length }),
     gracefulStop: `${TIMEOUT_S + 2}s`,
   };
   const whole = `scenario:${name}`;
@@ -99,7 +106,20 @@ export const options = {
   systemTags: ['scenario', 'status'],
 };
 
+function wait(address) {
+  for (const until = Date.now() + WAIT_MS; Date.now() < until; sleep(0.01)) {
+    try {
+      client.connect(address, CONNECTION);
+      client.close();
+      return;
+    } catch (_) {
+      // not yet
+    }
+  }
+}
+
 export function setup() {
+  ADDRESSES.forEach(wait);
   const from = OPENS_AT || Date.now() + WARMUP_MS;
   console.log(`perfkit window ${from} ${from + DURATION_MS}`);
   return { from, until: from + DURATION_MS };
@@ -131,6 +151,11 @@ function connect() {
 }
 
 export default function ({ from, until }) {
+  do call(from, until);
+  while (IN_ONE && Date.now() < until + AFTER_MS);
+}
+
+function call(from, until) {
   turnPhase(from, until);
   if (!isConnected && !connect()) return;
   sent.add(1);

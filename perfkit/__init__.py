@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Place": ("perfkit.show.place", "Place"),
     "answer": ("perfkit.studies.compare", "answer"),
     "check_parameters": ("perfkit.notebooks", "check_parameters"),
     "columns": ("perfkit.record.rows", "columns"),

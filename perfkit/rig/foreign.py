@@ -1,11 +1,9 @@
 """Servers that are a command of the user's own: any program, in any language, that speaks the wire contract."""
 
 import os
-import random
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -23,9 +21,6 @@ from perfkit.rig import process
 from perfkit.rig.generators import h2load
 from perfkit.rig.process import Place, RunningServer
 
-PORTS = range(20_000, 30_000)
-"""Below what Linux gives to outgoing connections, with which a port chosen beforehand could collide."""
-
 CALL_S = 5.0
 """How long one call that asks for the count may take."""
 
@@ -34,21 +29,20 @@ class ForeignServer(RunningServer):
     """A user's command: it is ready when it answers, and says its count when asked (value = 0)."""
 
     def __init__(self, name: str, port: int, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
-        super().__init__(name, process, log)
-        self._address = f"127.0.0.1:{port}"
+        super().__init__(name, process, log, f"127.0.0.1:{port}")
 
-    def ready(self) -> str:
-        """Wait until the server answers; return its address."""
+    def ready(self) -> None:
+        """Wait until the server answers."""
         patience = time.monotonic() + process.START_S
         while True:
             self.check()
             try:
                 self._count()
-                return self._address
+                return
             except grpc.RpcError as error:
                 if time.monotonic() > patience:
                     raise ServerError(
-                        f"server {self.name} did not answer increment(value=0) on {self._address} "
+                        f"server {self.name} did not answer increment(value=0) on {self.address} "
                         f"within {process.START_S:g} s ({error.code().name}); it should listen on {{port}} in plaintext"
                     ) from error
             time.sleep(0.02)
@@ -70,7 +64,7 @@ class ForeignServer(RunningServer):
         return final_count
 
     def _count(self) -> int:
-        with grpc.insecure_channel(self._address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        with grpc.insecure_channel(self.address, options=[("grpc.enable_http_proxy", 0)]) as channel:
             call = counter_pb2_grpc.incrementCounterStub(channel).increment  # type: ignore[no-untyped-call]
             reply = call(counter_pb2.incrementBy(value=0), timeout=CALL_S)
         number = re.search(
@@ -85,21 +79,10 @@ class ForeignServer(RunningServer):
 @contextmanager
 def server(arm: Arm, place: Place) -> Iterator[ForeignServer]:
     """Run the command of a foreign arm; it is killed at the end if it was not stopped."""
-    port = _free_port()
+    port = process.free_port()
     argv = [word.replace("{port}", str(port)) for word in shlex.split(arm.command)]
     with (
         tempfile.TemporaryFile() as log,
         process.child(argv, place, stdout=log, stderr=log) as started,
     ):
         yield ForeignServer(arm.name, port, started, log)
-
-
-def _free_port() -> int:
-    for port in random.sample(PORTS, len(PORTS)):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise ServerError(f"no port is free from {PORTS[0]} to {PORTS[-1]}")

@@ -1,9 +1,12 @@
 """Child processes: started on their cores, tied to this process's life, their CPU clocks read from outside."""
 
+import itertools
 import json
 import os
+import random
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +28,12 @@ LAUNCH = Path(__file__).parent / "programs" / "launch.py"
 
 CAN_PIN = sys.platform == "linux"
 """Where not, children neither stay on their cores nor die with a killed parent."""
+
+PORTS = range(20_000, 30_000)
+"""Below what Linux gives to outgoing connections, with which a port chosen beforehand could collide."""
+
+_PORTS = itertools.cycle(random.sample(PORTS, len(PORTS)))
+"""Each comes again when all others have been."""
 
 START_S = 30.0
 """How long a server may take to accept calls; it takes about 0.3 s."""
@@ -104,18 +113,18 @@ def child(
 class RunningServer:
     """A served arm in a process of its own."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    def __init__(self, name: str, process: subprocess.Popen[bytes], log: IO[bytes], address: str) -> None:
         self.name = name
+        self.address = address
         self.pid = process.pid
         self.has_usual_words = True
         """whether its replies have the wire contract's words, so that their length is known"""
         self._process = process
         self._log = log
 
-    def ready(self) -> str:
-        """Wait until the server accepts calls; return its address."""
-        address: str = self._line(START_S, "accept calls")["address"]
-        return address
+    def ready(self) -> None:
+        """Wait until the server accepts calls."""
+        self._line(START_S, "accept calls")
 
     def check(self) -> None:
         """Raise a ServerError if the server is gone."""
@@ -170,12 +179,25 @@ class RunningServer:
 @contextmanager
 def server(arm: Arm, place: Place) -> Iterator[RunningServer]:
     """Serve one of perfkit's own arms on a free loopback port; a server that was not stopped is killed at the end."""
-    argv = [sys.executable, "-m", "perfkit", "serve", f"--arm={arm.name}", "--port=0"]
+    port = free_port()
+    argv = [sys.executable, "-m", "perfkit", "serve", f"--arm={arm.name}", f"--port={port}"]
     with (
         tempfile.TemporaryFile() as log,
         child(argv, place, stdout=subprocess.PIPE, stderr=log) as process,
     ):
-        yield RunningServer(arm.name, process, log)
+        yield RunningServer(arm.name, process, log, f"127.0.0.1:{port}")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on, and that this process was not given before."""
+    for port in itertools.islice(_PORTS, len(PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise ServerError(f"no port is free from {PORTS[0]} to {PORTS[-1]}")
 
 
 def is_alike(pid: int) -> bool | None:

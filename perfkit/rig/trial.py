@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from perfkit.design.factors import K6
 from perfkit.design.plan import SOLO, TIMEOUT_S, TURNS, Trial
 from perfkit.errors import LoadError, PerfkitError
 from perfkit.record.results import Served, TrialResult, Usage
@@ -30,6 +32,10 @@ LEAST_WARMUP_S = 0.2
 
 READY_S = 0.01
 """How often it is asked whether all VUs have had an answer."""
+
+
+_TOOK_S: dict[tuple[str, int, int], float] = {}
+"""generator, VUs at each server, and servers → how long it took at most until all were answered, in this process"""
 
 
 class Watched(Protocol):
@@ -90,22 +96,27 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
             stack.enter_context((foreign if seat.arm.is_foreign else process).server(seat.arm, where))
             for seat in trial.seats
         ]
-        addresses = [server.ready() for server in servers]  # all start at once
+        addresses = [server.address for server in servers]
         by_turns = trial.method == TURNS
+        if trial.load.generator != K6:  # which gets ready beside them, and waits for them
+            _wait_until_ready(servers)
         shares = [[address] for address in addresses] if by_turns else [addresses]
-        opens_at_ms = opening(trial.load, len(shares)) if by_turns else None
+        started_loads_s, crowd = time.monotonic(), (trial.load.generator, trial.load.vus, len(shares))
+        opens_at_ms = opening(trial.load, len(shares), _TOOK_S.get(crowd)) if by_turns else None
         loads = [
             stack.enter_context(
                 generators.running(programs, share, trial.load, process.Place(placement.generator), opens_at_ms)
             )
             for share in shares
         ]
+        _wait_until_ready(servers)
         layouts = [process.is_alike(server.pid) for server in servers] if where.alike else [None]
         window = [load.window() for load in loads][-1]
         pids = [one.pid for one in (*loads, *servers)]
         watched: list[Watched] = [*loads, *servers]
         if by_turns:
             missing = _wait_for_all(trial, window, watched, loads)
+            _TOOK_S[crowd] = max(_TOOK_S.get(crowd, 0.0), time.monotonic() - started_loads_s)
             teams = [(server.pid, load.pid) for server, load in zip(servers, loads, strict=True)]
             watchdog = stack.enter_context(_turns(trial, attempt, window, teams, placement))
             watched.append(watchdog)
@@ -117,7 +128,8 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
         took_turns, own_s = watchdog.end(missing) if by_turns else (None, [None] * len(servers))
         summaries = [load.finish(AFTER_WINDOW_S) for load in loads]
         peaks = list(map(_peak_rss_bytes, servers))
-        counts = [server.stop() for server in servers]
+        with ThreadPoolExecutor(len(servers)) as pool:  # all end at the same time
+            counts = list(pool.map(_stop, servers))
         numbered = [(load, number) for load in loads for number in load.numbers]
         calls = [
             load.calls(number, count if server.has_usual_words else None)
@@ -144,6 +156,11 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
     return result, summaries
 
 
+def _wait_until_ready(servers: Sequence[process.RunningServer]) -> None:
+    for server in servers:
+        server.ready()
+
+
 def _wait_for_all(trial: Trial, window: Window, watched: Sequence[Watched], loads: Sequence[RunningLoad]) -> int:
     """Wait until every VU of every server has had an answer; return how many had none when turns had to begin."""
     everybody, until_s = trial.load.vus * len(trial.seats), window.from_ms / 1e3 - LEAST_WARMUP_S
@@ -166,6 +183,10 @@ def _read(pids: Sequence[int], due_ms: int) -> tuple[int, float, list[int]]:
     """Read all CPU clocks; return when, how late that was in ms, and what they say."""
     late_ms = time.time() * 1e3 - due_ms
     return time.monotonic_ns(), late_ms, [process.cpu_ns(pid) for pid in pids]
+
+
+def _stop(server: process.RunningServer) -> int:
+    return server.stop()
 
 
 def _peak_rss_bytes(server: process.RunningServer) -> int:

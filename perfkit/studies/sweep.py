@@ -19,7 +19,7 @@ from perfkit.studies.study import ONE, Plans, Study
 
 EXAMPLE = ROOT / "data" / "example" / "sweep"
 
-MOST_SOLO = 4
+MOST_SOLO = 3
 """Blocks that also have solo trials at most, where arms are compared otherwise: they are for latency."""
 
 
@@ -29,8 +29,8 @@ def sweep(
     repeats: object = 12,
     method: object = "turns",
     margin_pct: object = 3,
-    duration_s: object = 2,
-    warmup_s: object = 1,
+    duration_s: object = 1.2,
+    warmup_s: object = 0.3,
     rate: object = None,
     generator: object = "k6",
     connect_per_iteration: object = False,

@@ -36,7 +36,8 @@ SPARE_THREADS = 4
 def _abused():
     """A server that must come out of it alive, with as many threads and files, and about as much memory."""
     with process.server(parse_arm("threads/inputQ", 10), Place()) as server:
-        address = server.ready()
+        server.ready()
+        address = server.address
         with grpc.insecure_channel(address) as channel:
             increment = counter_pb2_grpc.incrementCounterStub(channel).increment
             for _ in range(500):
@@ -155,7 +156,8 @@ def _(_bench: Bench) -> tuple[str, str]:
 @fault("a port that is taken")
 def _(_bench: Bench) -> tuple[str, str]:
     with process.server(parse_arm("threads/mutex", 10), Place()) as server:
-        port = server.ready().rpartition(":")[2]
+        server.ready()
+        port = server.address.rpartition(":")[2]
         second = subprocess.run(
             [sys.executable, "-m", "perfkit", "serve", "--pattern", "mutex", "--port", port],
             capture_output=True, text=True, check=False, timeout=30,
@@ -171,7 +173,8 @@ def _(bench: Bench) -> tuple[str, str]:
     before = own.num_threads(), own.num_fds(), bench.descendants(own.pid)
     sizes = []
     with process.server(arm, Place(trial.place(pin=True).server)) as server:
-        address = server.ready()
+        server.ready()
+        address = server.address
         with k6.running(k6.find(), [address], load, Place(trial.place(pin=True).generator)) as running:
             window = running.window()
             for moment in (window.from_ms + 1000, window.until_ms - 1000):

@@ -127,11 +127,11 @@ def test_by_hand_the_script_prints_what_it_measured():
     arm = parse_arm("mutex", 10)
     with process.server(arm, process.Place()) as server:
         told = subprocess.run(
-            [k6.find().path, "run", "-q", "--address=", "-e", f"ADDRESS={(address := server.ready())}", "-e", "VUS=2",
-             "-e", "DURATION_S=1", "-e", "WARMUP_S=0.2", str(ROOT / "k6" / "counter.js")],
+            [k6.find().path, "run", "-q", "--address=", "-e", f"ADDRESS={server.address}", "-e", "WAIT_S=10",
+             "-e", "VUS=2", "-e", "DURATION_S=1", "-e", "WARMUP_S=0.2", str(ROOT / "k6" / "counter.js")],
             capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
-    assert re.search(rf"{address}: \d+ calls acknowledged in 1 s, \d+\.\d/s\n  latency in ms: avg", told.stdout)
+    assert re.search(rf"{server.address}: \d+ calls acknowledged in 1 s, \d+\.\d/s\n  latency in ms: avg", told.stdout)
 
 
 @pytest.mark.load
@@ -143,7 +143,7 @@ def test_a_server_that_dies_under_load_is_counted_as_failures_with_a_pause():
     load = Load(vus=3, warmup_s=0, duration_s=3)
     with (
         process.server(arm, process.Place()) as server,
-        k6.running(k6.find(), [server.ready()], load, Place()) as running,
+        k6.running(k6.find(), [server.address], load, Place()) as running,
     ):
         running.window()
         time.sleep(1)

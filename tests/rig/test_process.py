@@ -47,7 +47,8 @@ def is_zombie_or_gone(pid):
 
 def test_a_server_says_where_it_is_counts_and_ends_in_order():
     with process.server(MUTEX, Place()) as server:
-        assert server.ready().startswith("127.0.0.1:")
+        server.ready()
+        assert server.address.startswith("127.0.0.1:")
         assert process.cpu_ns(server.pid) > 0
         assert process.peak_rss_bytes(server.pid) > 10**7
         assert server.stop() == 0
@@ -61,7 +62,8 @@ def test_what_would_change_a_servers_cost_does_not_reach_it_and_a_line_of_somebo
     for name in ("PYTHONASYNCIODEBUG", "GRPC_TRACE", "http_proxy"):
         monkeypatch.setenv(name, "1")
     with process.server(MUTEX, Place()) as server:
-        assert server.ready().startswith("127.0.0.1:")
+        server.ready()
+        assert server.address.startswith("127.0.0.1:")
         variables = Path(f"/proc/{server.pid}/environ").read_bytes().split(b"\0")
         assert not [one for one in variables if one.startswith((b"PYTHONASYNCIODEBUG", b"GRPC_TRACE", b"http_proxy"))]
         assert any(one.startswith(b"PYTHONPATH") for one in variables)

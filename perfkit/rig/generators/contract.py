@@ -14,6 +14,9 @@ OPENING_S, OPENING_VU_S = 0.2, 0.004
 """What each of several generators may take until its VUs are there, and have connected and been answered: so much, and
 so much a VU."""
 
+LONGER = 1.25
+"""How many times as long as ever before it may take until all VUs are answered."""
+
 AFTER_S = 0.3
 """How long calls go on after an appointed window, so that nobody is gone before all clocks were read, and no call that
 starts in it is cut off."""
@@ -113,6 +116,10 @@ class RunningLoad(ABC):
         return self._log.read().decode(errors="replace")
 
 
-def opening(load: Load, several: int) -> int:
-    """Return when `several` generators, started now on the same cores, can open a window together, in epoch ms."""
-    return round((time.time() + several * (OPENING_S + OPENING_VU_S * load.vus) + load.warmup_s) * 1e3)
+def opening(load: Load, several: int, took_s: float | None = None) -> int:
+    """Return when `several` generators, started now on the same cores, can open a window together, in epoch ms.
+
+    `took_s` is how long it took before until all their VUs were answered; None: not known.
+    """
+    wait_s = several * (OPENING_S + OPENING_VU_S * load.vus) if took_s is None else OPENING_S + LONGER * took_s
+    return round((time.time() + wait_s + load.warmup_s) * 1e3)

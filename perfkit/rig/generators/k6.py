@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,8 +32,8 @@ INSTALL = (
     "or name the program with k6=PATH"
 )
 
-START_S = 30.0
-"""How long k6 may take to initialise its VUs; 1,000 take 0.3 s."""
+START_S = 30.0 + process.START_S
+"""How long k6 may take to initialise its VUs, while servers start; 1,000 take a second."""
 
 FAILED_STATUSES = ("connect", *map(str, range(1, 17)))
 """What counter.js counts failures by: no connection, or a gRPC status code."""
@@ -56,9 +57,12 @@ def find(program: str = "k6") -> Program:
 class RunningK6(RunningLoad):
     """k6 at work on one or several servers."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes], summary: Path, servers: int) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], log: IO[bytes], summary: Path, servers: int, *, in_one: bool
+    ) -> None:
         super().__init__(K6, process, log, servers)
         self._file = summary
+        self._in_one = in_one
         self._summary: dict[str, Any] = {}
 
     def window(self) -> Window:
@@ -85,8 +89,12 @@ class RunningK6(RunningLoad):
         return self._summary
 
     def calls(self, server: int, final_count: int | None) -> Calls:  # noqa: ARG002 - k6 sees each call's status
-        """Return what k6 counted of a server."""
-        return calls(self._summary, server)
+        """Return what k6 counted of a server; of iterations nothing, and no bytes, where a VU had but one iteration."""
+        counted = calls(self._summary, server)
+        if not self._in_one:
+            return counted
+        nothing = Distribution(0, None, None, None, {})
+        return replace(counted, iteration=nothing, data_sent_bytes=None, data_received_bytes=None)
 
 
 @contextmanager
@@ -104,6 +112,7 @@ def running(
             "WARMUP_S": load.warmup_s,
             "OPENS_AT": opens_at_ms or "",
             "AFTER_S": AFTER_S if opens_at_ms else 0,
+            "WAIT_S": process.START_S,
             "ANNOUNCE": int(opens_at_ms is not None),
             "DURATION_S": load.duration_s,
             "CONNECT_PER_ITERATION": int(load.connect_per_iteration),
@@ -117,7 +126,7 @@ def running(
         with child(
             [*argv, str(SCRIPT)], place, variables=_environment(place.cpus), stdout=log, stderr=subprocess.STDOUT
         ) as started:
-            yield RunningK6(started, log, summary, len(addresses))
+            yield RunningK6(started, log, summary, len(addresses), in_one=opens_at_ms is not None)
 
 
 def calls(summary: dict[str, Any], server: int) -> Calls:
