@@ -31,6 +31,7 @@ __all__ = [
     "report_studies",
     "robustness",
     "study",
+    "study_tables",
     "survey",
     "sweep",
 ]
@@ -50,6 +51,7 @@ _HOMES = {
     "report_studies": ("perfkit.show.report_studies", ""),
     "robustness": ("perfkit.studies.compare", "robustness"),
     "study": ("perfkit.studies.published", "study"),
+    "study_tables": ("perfkit.show.study_form", "study_tables"),
     "survey": ("perfkit.studies.engines", "read"),
     "sweep": ("perfkit.studies.sweep", "sweep"),
 }

@@ -3,7 +3,7 @@
 import re
 
 import perfkit
-from perfkit.show import report, report_studies, words
+from perfkit.show import report_studies, words
 from perfkit.show.figures import compare as figures_compare
 from tests.conftest import ROOT
 
@@ -33,7 +33,7 @@ def test_the_readme_tells_what_the_stored_comparison_says():
 
 def test_the_readmes_table_is_that_of_the_stored_run():
     kept = perfkit.published() / "kept-connections"
-    tables = report.study_tables(perfkit.load(kept)).split("\n\n")
+    tables = perfkit.study_tables(perfkit.load(kept)).split("\n\n")
     (shown,) = [one for one in tables if one.startswith("| Parameters (100 VUs)")]
     assert plain(shown) in README
     assert words.headline(perfkit.load(kept), "cpu_per_call_us") in README

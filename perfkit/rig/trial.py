@@ -35,7 +35,7 @@ READY_S = 0.01
 
 
 _TOOK_S: dict[tuple[str, int, int], float] = {}
-"""generator, VUs at each server, and servers → how long it took at most until all were answered, in this process"""
+"""generator, VUs at each server, and servers → how long it took of late until all were answered, in this process"""
 
 
 class Watched(Protocol):
@@ -116,7 +116,8 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
         watched: list[Watched] = [*loads, *servers]
         if by_turns:
             missing = _wait_for_all(trial, window, watched, loads)
-            _TOOK_S[crowd] = max(_TOOK_S.get(crowd, 0.0), time.monotonic() - started_loads_s)
+            took_s = time.monotonic() - started_loads_s
+            _TOOK_S[crowd] = (_TOOK_S.get(crowd, took_s) + took_s) / 2
             teams = [(server.pid, load.pid) for server, load in zip(servers, loads, strict=True)]
             watchdog = stack.enter_context(_turns(trial, attempt, window, teams, placement))
             watched.append(watchdog)

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from IPython.display import Image
 
 
-def draw(name: str, folder: str | Path) -> "Image":
-    """Draw a figure of a run (or of a study's folder of runs), write it there as PNG and SVG, and return it.
+def draw(name: str, folder: str | Path, *, keep: bool = True) -> "Image":
+    """Draw a figure of a run (or of a study's folder of runs), `keep` it there as PNG and SVG, and return it.
 
     The names are those of the files in `figures/`; an unknown one is refused with a PlanError that lists them.
     """
@@ -27,4 +27,5 @@ def draw(name: str, folder: str | Path) -> "Image":
         raise PlanError(f"figure {name!r} is unknown; the figures are: {', '.join(known)}")
     function, inputs = known[name]
     with style.context("default"):  # a user's own style (TeX, say) is for the user's own figures
-        return kit.keep(function(*inputs(Path(folder))), folder, name)
+        figure = function(*inputs(Path(folder)))
+        return kit.keep(figure, folder, name) if keep else kit.image(figure)

@@ -27,7 +27,9 @@ def sentence(answer: SweepAnswer, metric: str = CPU) -> str:
     said = " ".join(_of_arm(answer, arm, metric) for arm in answer.over)
     ratios = [one for over in answer.over.values() for one in over[metric].ratios]
     # Only what is known can turn.
-    if any(verdict.judge(one, 0) != verdict.NOT_KNOWN and abs(one.ratio - 1) * 100 < FEW_PCT for one in ratios):
+    if metric == CPU and any(
+        verdict.judge(one, 0) != verdict.NOT_KNOWN and abs(one.ratio - 1) * 100 < FEW_PCT for one in ratios
+    ):
         said += " Another load generator may turn a difference of a few per cent (docs/generators.md)."
     return said
 
@@ -38,13 +40,12 @@ def _of_arm(answer: SweepAnswer, arm: str, metric: str) -> str:
     name, more, less, does = words.METRIC_WORDS[metric]
     if not over.ratios:
         return words.headline(answer.trials[answer.trials["arm"].isin((arm, answer.baseline))], metric)
-    if levels.WAITED in over.verdicts:
+    if set(over.verdicts) == {levels.WAITED}:
         return f"No verdict on {name} of {one}: the servers waited for their load, which could explain the difference."
-    if over.turns:
-        return (
-            f"Whether {one} {does} more or {less} than {other} turns with the number of VUs: {_turns(over)} "
-            f"(levels differ beyond chance, p = {over.differ_p:.2g}; {_basis(answer)})."
-        )
+    if over.turns or levels.WAITED in over.verdicts:
+        beyond = f"levels differ beyond chance, p = {over.differ_p:.2g}; " if over.turns else ""
+        head = f"Whether {one} {does} more or {less} than {other} turns with the number of VUs"
+        return f"{head if over.turns else f'{name.capitalize()} of {one}'}: {_turns(over)} ({beyond}{_basis(answer)})."
     result = over.together
     if result is None or result.low is None:
         return f"Not known yet whether {one} and {other} differ in {name}: one block gives no interval."
@@ -103,7 +104,8 @@ def _cell(metric: str, one: Ratio, said: str) -> str:
 def _turns(over: OverLevels) -> str:
     """Say the levels by verdict: "dearer at 10 and 100 VUs (+4.1 %, +2.0 %)"."""
     by_verdict: dict[str, list[Ratio]] = {}
-    for one, said in zip(over.ratios, over.verdicts, strict=True):
+    known_first = (verdict.DEARER, verdict.CHEAPER, verdict.NO_RELEVANT, verdict.NOT_KNOWN, levels.WAITED)
+    for one, said in sorted(zip(over.ratios, over.verdicts, strict=True), key=lambda pair: known_first.index(pair[1])):
         found = SERVES.get(said, said) if one.metric == THROUGHPUT else said
         by_verdict.setdefault(found, []).append(one)
     return ", ".join(

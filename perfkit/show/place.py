@@ -18,13 +18,13 @@ def _comparisons_figure(folder: Path) -> str:
     return "loads" if len(load_plan(folder).variations) > 1 else "forest"
 
 
-ANSWERS: dict[str, tuple[Callable[[Path], Markdown], Callable[[Path], str]]] = {
-    sweep.STUDY.name: (report.sweep, lambda _: "levels"),
-    compare.STUDY.name: (report.comparison, _comparisons_figure),
-    engines.STUDY.name: (report_studies.engines_answer, lambda _: "ladder"),
-    published.STUDY.name: (report_studies.published_answer, lambda _: "study-beside-ours"),
+ANSWERS: dict[str, tuple[Callable[[Path], tuple[Markdown, Markdown]], Callable[[Path], str]]] = {
+    sweep.STUDY.name: (report.sweep_parts, lambda _: "levels"),
+    compare.STUDY.name: (report.comparison_parts, _comparisons_figure),
+    engines.STUDY.name: (report_studies.engines_parts, lambda _: "ladder"),
+    published.STUDY.name: (report_studies.published_parts, lambda _: "study-beside-ours"),
 }
-"""study → what it says of its folder, and the figure to it"""
+"""study → what it says of its folder, and what that rests on; and the figure between the two"""
 
 
 class Place:
@@ -35,13 +35,15 @@ class Place:
 
         self._say, self._figure = ANSWERS[study]
         self._drawn_s = time.monotonic()
-        empty = (Markdown("*The answer stands here as soon as something is known.*"), Markdown(""))
+        nothing = Markdown("")
+        empty = (Markdown("*The answer stands here as soon as something is known.*"), nothing, nothing)
         self._handles = [display(one, display_id=True) for one in empty]  # type: ignore[no-untyped-call]
 
-    def show(self, folder: str | Path) -> None:
-        """Show what the run, or runs, in this folder say."""
+    def show(self, folder: str | Path, *, keep: bool = True) -> None:
+        """Show what the run, or runs, in this folder say, and `keep` the figure there."""
         home = Path(folder)
-        contents: tuple[Any, Any] = (self._say(home), draw(self._figure(home), home))
+        said, basis = self._say(home)
+        contents: tuple[Any, ...] = (said, draw(self._figure(home), home, keep=keep), basis)
         for handle, content in zip(self._handles, contents, strict=True):
             if handle is not None:  # outside a notebook there is none
                 handle.update(content)
@@ -50,4 +52,4 @@ class Place:
     def show_now_and_then(self, folder: Path) -> None:
         """Show it unless it was shown a moment ago; between two blocks of a run."""
         if time.monotonic() - self._drawn_s >= LEAST_APART_S:
-            self.show(folder)
+            self.show(folder, keep=False)

@@ -1,16 +1,13 @@
-"""What the notebooks of a sweep and of a comparison say, as Markdown, and the published study's form of table."""
+"""What the notebooks of a sweep and of a comparison say, as Markdown."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-import pandas as pd
 
 from perfkit.analysis.comparison import A_DEARER, B_DEARER, Answer
 from perfkit.analysis.comparison import names as arm_names
 from perfkit.analysis.levels import CPU, THROUGHPUT, SweepAnswer
 from perfkit.analysis.robust import Robustness
 from perfkit.analysis.statistics import FEW_BLOCKS
-from perfkit.design.engines import PATTERNS
 from perfkit.design.plan import HANDICAP, SMALL_HANDICAP, SOLO
 from perfkit.record.environment import Environment
 from perfkit.record.load import load_environment
@@ -19,8 +16,6 @@ from perfkit.show import levels, words
 from perfkit.show import robust as together
 from perfkit.studies import compare as studies_compare
 from perfkit.studies import sweep as studies_sweep
-
-ABSENT = "-"
 
 METRIC_NAMES = {
     "cpu_per_call": "CPU per call",
@@ -50,28 +45,37 @@ class Markdown(str):
 
 def sweep(folder: str | Path) -> Markdown:
     """Return what the sweep in this folder says."""
+    return Markdown("\n\n".join(sweep_parts(folder)))
+
+
+def sweep_parts(folder: str | Path) -> tuple[Markdown, Markdown]:
+    """Return what the sweep in this folder says, and what it rests on."""
     return of_sweep(studies_sweep.answer(folder), load_environment(folder))
 
 
-def of_sweep(answer: SweepAnswer, environment: Environment) -> Markdown:
-    """Return a sweep's answer in words, each sentence followed by what limits it, and where it was measured."""
+def of_sweep(answer: SweepAnswer, environment: Environment) -> tuple[Markdown, Markdown]:
+    """Return a sweep's answer in words, each sentence followed by what limits it; and what that rests on."""
     limits: dict[str, list[str]] = {CPU: [], THROUGHPUT: []}
     for metric, caveat in _sweep_caveats(answer, environment):
         limits[metric].append(caveat)
-    parts = [f"**The answer.** **{levels.sentence(answer)}**", _listed(limits[CPU])]
-    parts += [levels.sentence(answer, THROUGHPUT) if answer.is_trusted else "", _listed(limits[THROUGHPUT])]
-    if answer.over:
-        parts.append("\n".join(levels.table_lines(answer)))
-    parts += ["\n".join(levels.control_lines(answer)), _spent(answer), where(environment)]
-    return Markdown("\n\n".join(part for part in parts if part))
+    head = [f"**The answer.** **{levels.sentence(answer)}**", _listed(limits[CPU])]
+    head += [levels.sentence(answer, THROUGHPUT) if answer.is_trusted else "", _listed(limits[THROUGHPUT])]
+    table = "\n".join(levels.table_lines(answer)) if answer.over else ""
+    general = [words.LOADS[answer.method], *([words.HARDLY_CONTENDED] if environment.gil else [])]
+    rest = [table, "\n".join(levels.control_lines(answer)), " ".join(general), _spent(answer)]
+    return _text([*head, where(environment)]), _text(rest)
 
 
-def comparison(folder: str | Path) -> Markdown:
-    """Return a comparison's verdict, under one load or several, what limits it, and where it was measured."""
+def comparison_parts(folder: str | Path) -> tuple[Markdown, Markdown]:
+    """Return a comparison's verdict, under one load or several, and where it was measured; and what limits it."""
     found = studies_compare.robustness(folder)
     first = found.answers[0]
     head = robust(found) if len(found.answers) > 1 else verdict(first)
-    return Markdown("\n\n".join([head, _listed(words.caveats(first)), where(load_environment(folder))]))
+    return _text([head, where(load_environment(folder))]), Markdown(_listed(words.caveats(first)))
+
+
+def _text(parts: Iterable[str]) -> Markdown:
+    return Markdown("\n\n".join(part for part in parts if part))
 
 
 def _listed(lines: Iterable[str]) -> str:
@@ -110,8 +114,10 @@ def _sweep_caveats(answer: SweepAnswer, environment: Environment) -> Iterator[tu
     for flag in FLAGS:
         flagged = table[table["flags"].str.contains(flag.name) & table["complete"]]
         if len(flagged):
-            which = sorted(set(zip(flagged["vus"], flagged["arm"].map(names), strict=True)))
-            listed = ", ".join(f"{arm} at {vus} VUs" for vus, arm in which)
+            levels_of = {arm: sorted(set(some["vus"])) for arm, some in flagged.groupby(flagged["arm"].map(names))}
+            everybody = list(levels_of.values()) == [next(iter(levels_of.values()))] * len(names)
+            which = {"all": next(iter(levels_of.values()))} if everybody and len(names) > 1 else levels_of
+            listed = "; ".join(f"{arm} at {words.listed(vus)} VUs" for arm, vus in which.items())
             metric = THROUGHPUT if THROUGHPUT in flag.voids else CPU
             yield metric, words.flagged(flag, len(flagged), len(table), listed)
     counted = answer.solo[answer.solo["valid"] & answer.solo["rate"].isna()]
@@ -126,9 +132,6 @@ def _sweep_caveats(answer: SweepAnswer, environment: Environment) -> Iterator[tu
             CPU,
             f"The machine was not idle before the run: load {environment.load_1m:.1f} on {environment.cores} cores.",
         )
-    yield CPU, words.LOADS[answer.method]
-    if environment.gil:
-        yield CPU, words.HARDLY_CONTENDED
 
 
 def verdict(answer: Answer) -> Markdown:
@@ -176,70 +179,3 @@ def controls(answer: Answer) -> Markdown:
         )
         or "No control: under two paired trials count."
     )
-
-
-def study_tables(table: pd.DataFrame) -> Markdown:
-    """Return one table a level in the form of the published study: the mean over blocks of each statistic."""
-    names = words.labels(table)
-    # The study has inputQ first.
-    arms = sorted(names, key=lambda arm: (-PATTERNS.index(arm.partition("/")[2].partition("?")[0]), arm))
-    heads = [f"{names[arm][0].upper()}{names[arm][1:]} pattern" for arm in arms]
-    valid = table[table["valid"]]
-    parts = []
-    for vus, level in valid.groupby("vus"):
-        lines = [f"| Parameters ({vus} VUs) | " + " | ".join(heads) + " |", "|---" * (len(arms) + 1) + "|"]
-        for name, cell in STUDY_ROWS.items():
-            cells = (cell(level[level["arm"] == arm]) for arm in arms)
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
-        parts.append("\n".join(lines))
-    return Markdown("\n\n".join(parts) or "No valid trial.")
-
-
-def _amount(column: str) -> Callable[[pd.DataFrame], str]:
-    def cell(trials: pd.DataFrame) -> str:
-        amount = trials[column].astype(float).mean()
-        if pd.isna(amount):  # no trial, or a generator that does not say
-            return ABSENT
-        return f"{_bytes(amount)} ({_bytes(amount / trials['duration_s'].iloc[0])}/s)"
-
-    return cell
-
-
-def _durations(prefix: str, percentile: str) -> Callable[[pd.DataFrame], str]:
-    """Avg and percentiles are means over blocks; min and max are the extremes of all."""
-    columns = {"avg": f"{prefix}avg_ms", "min": f"{prefix}min_ms", "med": f"{percentile}p50_ms"}
-    columns |= {"max": f"{prefix}max_ms", "p(90)": f"{percentile}p90_ms", "p(95)": f"{percentile}p95_ms"}
-
-    def cell(trials: pd.DataFrame) -> str:
-        taken = {
-            stat: getattr(trials[column].astype(float), stat if stat in ("min", "max") else "mean")()
-            for stat, column in columns.items()
-        }
-        return ", ".join(f"{stat}={_ms(value)}" for stat, value in taken.items())
-
-    return cell
-
-
-def _iterations(trials: pd.DataFrame) -> str:
-    count = trials["iterations"].mean()
-    return f"{count:,.0f} ({count / trials['duration_s'].iloc[0]:,.1f}/s)" if len(trials) else ABSENT
-
-
-STUDY_ROWS: dict[str, Callable[[pd.DataFrame], str]] = {
-    "data_received": _amount("data_received_bytes"),
-    "data_sent": _amount("data_sent_bytes"),
-    "grpc_req_duration": _durations("latency_", ""),
-    "iteration_duration": _durations("iteration_", "iteration_"),
-    "iterations": _iterations,
-}
-
-
-def _ms(value: float) -> str:
-    return ABSENT if pd.isna(value) else f"{value:.3g} ms" if value < 1000 else f"{value / 1000:.3g} s"
-
-
-def _bytes(amount: float) -> str:
-    for unit, size in (("MB", 1e6), ("kB", 1e3)):
-        if amount >= size:
-            return f"{amount / size:.3g} {unit}"
-    return f"{amount:.0f} B"

@@ -14,7 +14,8 @@ from perfkit.design.paired import HANDICAPS_PCT
 from perfkit.design.parameters import PARAMETERS
 from perfkit.record.load import load_environment
 from perfkit.show import levels, report, words
-from perfkit.show.report import ABSENT, Markdown
+from perfkit.show.report import Markdown
+from perfkit.show.study_form import ABSENT
 from perfkit.studies import compare, engines, sweep
 from perfkit.studies.engines import Survey, alone, is_limited
 from perfkit.studies.published import MANNERS, call_share
@@ -42,15 +43,15 @@ def engines_headline(survey: Survey) -> str:
     return f"{text}; {' and '.join(alike)} can't be told from it." if alike else f"{text}."
 
 
-def engines_answer(folder: str | Path) -> Markdown:
-    """Return what the survey in this folder says, what limits it, and where it was measured."""
+def engines_parts(folder: str | Path) -> tuple[Markdown, Markdown]:
+    """Return what the survey in this folder says and where it was measured; and what limits it."""
     survey = engines.read(folder)
     limits = (
         "CPU per call in joint trials holds for servers that share a core, each with a backlog. Where joint and solo "
         "trials differ, they are two loads, and each is right for its own."
     )
     where = report.where(load_environment(survey.folder / "closed"))
-    return Markdown(f"{engines_verdict(survey)}\n\n{limits} {engines_caveats(survey)}\n\n{where}")
+    return Markdown(f"{engines_verdict(survey)}\n\n{where}"), Markdown(f"{limits}\n\n{engines_caveats(survey)}")
 
 
 def engines_verdict(survey: Survey) -> Markdown:
@@ -116,17 +117,18 @@ def _mean(trials: pd.DataFrame, arm: Arm, metric: str, form: str) -> str:
     return f"{mean.estimate:{form}}{spread}{limited}"
 
 
-def published_answer(folder: str | Path) -> Markdown:
-    """Return what the study can't say, and what our two sweeps of it do."""
+def published_parts(folder: str | Path) -> tuple[Markdown, Markdown]:
+    """Return what the study can't say, and what our two sweeps of it do; and where they were measured."""
     home = Path(folder)
     lines = [
         f"- Ours, {name}: {levels.sentence(sweep.answer(home / manner))}" for manner, name in MANNERS_IN_WORDS.items()
     ]
     where = report.where(load_environment(home / next(iter(MANNERS_IN_WORDS))))
-    return Markdown(
+    head = (
         "**Which of the two is faster the study can't say: it has one run for each number, under a load that hardly "
-        "reached the service.**\n\n" + "\n".join(lines) + f"\n\n{where}"
+        "reached the service.**"
     )
+    return Markdown("\n".join([head, "", *lines])), Markdown(where)
 
 
 def study_limits(table: pd.DataFrame) -> Markdown:

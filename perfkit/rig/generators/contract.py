@@ -15,7 +15,7 @@ OPENING_S, OPENING_VU_S = 0.2, 0.004
 so much a VU."""
 
 LONGER = 1.25
-"""How many times as long as ever before it may take until all VUs are answered."""
+"""How many times as long as of late it may take until all VUs are answered."""
 
 AFTER_S = 0.3
 """How long calls go on after an appointed window, so that nobody is gone before all clocks were read, and no call that

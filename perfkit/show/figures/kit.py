@@ -24,12 +24,9 @@ from perfkit.show import words
 DPI = 150
 
 MANY_LEVELS = 5  # with more, the axis of a factor has smaller numbers
+DODGE = 0.05  # how far arms stand apart on the axis, as a part of their value, so that bars don't overlap
 
-DODGE = 0.05
-"""How far neighbouring arms stand apart on the axis, as a part of their value, so that bars don't overlap."""
-
-WIDE = 140
-"""Characters of small print that fit under several panels."""
+WIDE = 140  # characters of small print that fit under several panels
 
 ERROR_BARS = "dots: one trial each; line and bars: mean over blocks with its 95 % interval (t)"
 
@@ -156,12 +153,6 @@ def against(
         )  # fmt: skip
 
 
-def hollow(table: pd.DataFrame) -> str:
-    """Return what small print says of hollow dots, where there are some."""
-    some = table["flags"].str.contains("|".join(voiding("throughput_rps"))).any()
-    return "; hollow: the load generator was the limit, not the server" if some else ""
-
-
 def _lines(table: pd.DataFrame, factor: str) -> pd.DataFrame:
     """Return the table with arms that differ in nothing but the factor called alike."""
 
@@ -236,15 +227,20 @@ def wrapped(text: str, width: int) -> str:
 
 def keep(figure: Figure, run: str | Path, name: str) -> Image:
     """Write a figure to a run folder as PNG and SVG, and return it for a notebook to show."""
-    folder = Path(run) / "figures"
-    png = BytesIO()
-    figure.savefig(png, dpi=DPI, format="png")
+    folder, shown = Path(run) / "figures", image(figure)
     try:
         folder.mkdir(exist_ok=True)
-        (folder / f"{name}.png").write_bytes(png.getvalue())
+        (folder / f"{name}.png").write_bytes(shown.data)
         with mpl.rc_context({"svg.hashsalt": name}):  # the same data, the same bytes
             figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
     except OSError as error:  # a stored run may be somebody else's: what it shows matters more
         _log.warning("figure %s is shown only, %s can't be written: %s", name, folder, error.strerror)
+    return shown
+
+
+def image(figure: Figure) -> Image:
+    """Return a figure for a notebook to show."""
+    png = BytesIO()
+    figure.savefig(png, dpi=DPI, format="png")
     width, alt = int(figure.get_figwidth() * 100), figure.get_suptitle()
     return Image(data=png.getvalue(), width=width, alt=alt)  # type: ignore[no-untyped-call]

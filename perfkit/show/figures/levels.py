@@ -21,7 +21,6 @@ from perfkit.show.figures.kit import (
     bar,
     blank,
     caption,
-    hollow,
     label,
     logarithmic,
     margin,
@@ -50,7 +49,7 @@ def served(answer: SweepAnswer) -> Figure:
         axes.set_title(f"latency, {name}")
         label(axes, "ms", legend=False)
     where = "" if answer.method == SOLO else f"; throughput: {words.WAYS[answer.method]}; latency: {words.WAYS[SOLO]}"
-    caption(figure, f"{ERROR_BARS}{where}; axes don't begin at 0{hollow(table)}", WIDE)
+    caption(figure, f"{ERROR_BARS}{where}; axes don't begin at 0{sweep_figures.hollow(table)}", WIDE)
     return figure
 
 

@@ -10,9 +10,9 @@ from matplotlib.ticker import FixedFormatter, FixedLocator
 
 from perfkit.design.factors import FACTORS
 from perfkit.record.load import load
-from perfkit.record.validity import GENERATOR_LIMIT
+from perfkit.record.validity import GENERATOR_LIMIT, voiding
 from perfkit.show import words
-from perfkit.show.figures.kit import ERROR_BARS, WIDE, against, blank, caption, hollow, label, logarithmic, styles
+from perfkit.show.figures.kit import ERROR_BARS, WIDE, against, blank, caption, label, logarithmic, styles
 
 TAIL = ("50", "90", "99", "99.9", "99.99")
 """Percentiles that the distribution's axis names."""
@@ -114,6 +114,12 @@ def _title(table: pd.DataFrame, metric: str, factor: str) -> str:
     if factor == "vus":
         return words.headline(table, metric)
     return f"{words.METRIC_WORDS[metric][0].capitalize()} against {FACTORS[factor].axis}"
+
+
+def hollow(table: pd.DataFrame) -> str:
+    """Return what small print says of hollow dots, where there are some."""
+    some = table["flags"].str.contains("|".join(voiding("throughput_rps"))).any()
+    return "; hollow: the load generator was the limit, not the server" if some else ""
 
 
 def _hdr(percentiles_ms: dict[str, float]) -> tuple[list[float], list[float]]:
