@@ -76,6 +76,7 @@ PARAMETERS = {
             reading.yes_or_no,
         ),
         Parameter("pin", "keep servers and k6 on cores of their own", reading.yes_or_no),
+        Parameter("start_s", "seconds that a server may take until it accepts calls", reading.seconds(0.1)),
         Parameter("k6", "the k6 program, by name or path", reading.text),
         Parameter("seed", "of the order of trials", reading.whole(0)),
         Parameter("studies", "how many comparisons", reading.whole(1)),

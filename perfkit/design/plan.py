@@ -120,6 +120,8 @@ class Plan:
     """put all servers into one session, so that their shares of the core come out unequal: a check of the method"""
     pin: bool
     seed: int
+    start_s: float = 30.0
+    """how long a server may take until it accepts calls"""
 
     def block(self, number: int) -> tuple[Trial, ...]:
         """Return the trials of block `number` in their order: loads shuffled, then the cells of each load, then seats.
@@ -209,7 +211,7 @@ class Plan:
                 for one in LOAD_FACTORS
             },
             **{name: [value] for name, value in asdict(self.stop).items()},
-            **{name: [getattr(self, name)] for name in ("margin_pct", "share_session", "pin", "seed")},
+            **{name: [getattr(self, name)] for name in ("margin_pct", "share_session", "pin", "seed", "start_s")},
         }
         return {name: ",".join(map(str, several)) for name, several in values.items()}
 

@@ -126,6 +126,18 @@ class Turns:
 
 
 @dataclass(frozen=True, slots=True)
+class Machine:
+    """What others took of the measured cores, in cores: CPU seconds a second of the window."""
+
+    others: float
+    """processes that are not the trial's"""
+    stolen: float
+    """the hypervisor"""
+    throttled: float
+    """a quota: how long processes were kept from running"""
+
+
+@dataclass(frozen=True, slots=True)
 class TrialResult:
     """One finished trial."""
 
@@ -146,6 +158,8 @@ class TrialResult:
     """how late the clocks were read at the window's two ends; None: not kept, before 0.2"""
     alike: bool | None = None
     """whether the servers' memory was laid out alike, of those that were to be; None: none were, or not known"""
+    machine: Machine | None = None
+    """None: not known, not pinned, or before 0.2"""
 
     @property
     def generator_busy(self) -> float:
@@ -168,6 +182,7 @@ class TrialResult:
                 "served": tuple(_served(one) for one in data["served"]),
                 "generator": _usage(data["generator"]),
                 "turns": Turns(**data["turns"]) if data.get("turns") else None,
+                "machine": Machine(**data["machine"]) if data.get("machine") else None,
                 "late_ms": tuple(data["late_ms"]) if data.get("late_ms") else None,
             }
         )

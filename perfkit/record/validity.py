@@ -22,6 +22,9 @@ LEAST_CALL_US = 3.0
 PUNCTUAL = 0.05
 """How far, as a part of the window, its clock readings may lie apart from its length, or each from its end."""
 
+OTHERS, STOLEN, THROTTLED = 0.1, 0.1, 0.01
+"""How much of a core other processes, the hypervisor and a quota may take from the measured ones."""
+
 LATE_TURNS = 0.1
 """How much longer than meant, as a part of it, a turn may be; 1 in 20 may be longer."""
 
@@ -120,6 +123,22 @@ FLAGS = (
         lambda result: result.turns is not None and result.turns.woken > 0,
         "Somebody else continued a server that was stopped, so nothing counts,",
         (EVERYTHING,),
+    ),
+    Flag(
+        "busy cores",
+        lambda result: result.machine is not None and result.machine.others > OTHERS,
+        f"Other processes used more than {OTHERS * 100:g} % of a measured core,",
+    ),
+    Flag(
+        "throttled",
+        lambda result: result.machine is not None and result.machine.throttled > THROTTLED,
+        "A quota of CPU time kept servers or load generator from running, so throughput and latency are the quota's,",
+        SERVED,
+    ),
+    Flag(
+        "stolen time",
+        lambda result: result.machine is not None and result.machine.stolen > STOLEN,
+        f"The hypervisor took more than {STOLEN * 100:g} % of a core from the measured ones,",
     ),
     Flag(
         "generator limited",

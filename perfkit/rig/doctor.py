@@ -1,4 +1,4 @@
-"""What this machine can and can't measure: eleven checks, each with what was found and what to do."""
+"""What this machine can and can't measure: thirteen checks, each with what was found and what to do."""
 
 import resource
 import shutil
@@ -15,8 +15,8 @@ import psutil
 
 from perfkit.design.plan import OTHER_FILES
 from perfkit.errors import PerfkitError
-from perfkit.rig import process
-from perfkit.rig.generators import k6
+from perfkit.rig import machine, process
+from perfkit.rig.generators import h2load, k6
 from perfkit.rig.host import siblings, usable_cpus
 from perfkit.rig.process import Place
 
@@ -68,7 +68,9 @@ def examine(k6_program: str = "k6", folder: Path = Path()) -> list[Finding]:
     """Look at this machine, for about three seconds; runs are meant to lie in `folder`."""
     checks: list[Callable[[], Finding]] = [
         cores,
+        lambda: quota(machine.quota(), len(usable_cpus())),
         lambda: generator(k6_program),
+        second_generator,
         noise,
         shares,
         lambda: layout(process.can_lay_alike()),
@@ -104,6 +106,23 @@ def generator(program: str = "k6") -> Finding:
     except PerfkitError as error:
         return Finding("k6", False, "none to use", str(error))
     return Finding("k6", True, f"{program_found.version} at {program_found.path}", "")
+
+
+def quota(cores: float | None, usable: int) -> Finding:
+    """Whether a control group lets perfkit use its cores."""
+    if cores is None or cores >= usable:
+        return Finding("quota", True, "none", "")
+    advice = "throttled trials are flagged, and their throughput gives no verdict; lift it (--cpus, limits.cpu)"
+    return Finding("quota", False, f"{cores:g} of {usable} cores", advice)
+
+
+def second_generator() -> Finding:
+    """Whether there is an h2load."""
+    try:
+        program = h2load.find()
+    except PerfkitError:
+        return Finding("h2load", True, "not installed", h2load.INSTALL)
+    return Finding("h2load", True, f"{program.version} at {program.path}", "")
 
 
 def noise() -> Finding:

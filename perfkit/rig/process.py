@@ -24,7 +24,7 @@ from perfkit.design.arms import Arm
 from perfkit.errors import ServerError
 from perfkit.rig.programs.launch import ADDR_NO_RANDOMIZE
 
-LAUNCH = Path(__file__).parent / "programs" / "launch.py"
+LAUNCH, GUARD = (Path(__file__).parent / "programs" / f"{name}.py" for name in ("launch", "guard"))
 
 CAN_PIN = sys.platform == "linux"
 """Where not, children neither stay on their cores nor die with a killed parent."""
@@ -80,12 +80,13 @@ def child(
     *,
     stdout: IO[bytes] | int,
     stderr: IO[bytes] | int,
+    guarded: bool = False,
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run `argv` in a process group of its own; whatever is left of that at the end is killed.
 
-    On Linux the child is killed when the thread that started it dies. Signals meant for this process's terminal don't
-    reach it: ending it in order is the caller's to do.
+    On Linux the child is killed when the thread that started it dies; what it has started itself is only where it is
+    `guarded`. Signals meant for this process's terminal don't reach it: ending it in order is the caller's to do.
     """
     cpus, layout = ",".join(map(str, place.cpus)), "alike" if place.alike else "random"
     launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), cpus, layout, *argv]
@@ -99,6 +100,7 @@ def child(
         start_new_session=place.own_session,
         process_group=None if place.own_session else 0,
     )
+    guard = _guard(process.pid) if guarded else None
     try:
         yield process
     finally:
@@ -108,23 +110,39 @@ def child(
         process.wait()
         if process.stdout:
             process.stdout.close()
+        if guard:
+            guard.communicate()
+
+
+def _guard(pid: int) -> subprocess.Popen[bytes]:
+    """Start what kills a process group when this process is dead."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", str(GUARD), str(pid)], stdin=subprocess.PIPE, start_new_session=True
+    )  # fmt: skip
 
 
 class RunningServer:
     """A served arm in a process of its own."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], log: IO[bytes], address: str) -> None:
+    def __init__(
+        self, name: str, process: subprocess.Popen[bytes], log: IO[bytes], address: str, start_s: float = START_S
+    ) -> None:
         self.name = name
         self.address = address
+        self._start_s = start_s
         self.pid = process.pid
         self.has_usual_words = True
         """whether its replies have the wire contract's words, so that their length is known"""
         self._process = process
         self._log = log
 
+    def members(self) -> tuple[int, ...]:
+        """Return its processes."""
+        return (self.pid,)
+
     def ready(self) -> None:
         """Wait until the server accepts calls."""
-        self._line(START_S, "accept calls")
+        self._line(self._start_s, "accept calls")
 
     def check(self) -> None:
         """Raise a ServerError if the server is gone."""
@@ -177,7 +195,7 @@ class RunningServer:
 
 
 @contextmanager
-def server(arm: Arm, place: Place) -> Iterator[RunningServer]:
+def server(arm: Arm, place: Place, start_s: float = START_S) -> Iterator[RunningServer]:
     """Serve one of perfkit's own arms on a free loopback port; a server that was not stopped is killed at the end."""
     port = free_port()
     argv = [sys.executable, "-m", "perfkit", "serve", f"--arm={arm.name}", f"--port={port}"]
@@ -185,7 +203,7 @@ def server(arm: Arm, place: Place) -> Iterator[RunningServer]:
         tempfile.TemporaryFile() as log,
         child(argv, place, stdout=subprocess.PIPE, stderr=log) as process,
     ):
-        yield RunningServer(arm.name, process, log, f"127.0.0.1:{port}")
+        yield RunningServer(arm.name, process, log, f"127.0.0.1:{port}", start_s)
 
 
 def free_port() -> int:
@@ -228,7 +246,9 @@ def cpu_ns(pid: int) -> int:
         try:
             return time.clock_gettime_ns((~pid << 3) | 2)
         except OSError as error:
-            raise ProcessLookupError(f"process {pid} is gone") from error
+            if not Path(f"/proc/{pid}").exists():
+                raise ProcessLookupError(f"process {pid} is gone") from error
+            # Some sandboxes have no such clocks.
     try:
         times = psutil.Process(pid).cpu_times()
     except psutil.Error as error:

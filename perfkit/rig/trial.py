@@ -12,7 +12,7 @@ from perfkit.design.factors import K6
 from perfkit.design.plan import SOLO, TIMEOUT_S, TURNS, Trial
 from perfkit.errors import LoadError, PerfkitError
 from perfkit.record.results import Served, TrialResult, Usage
-from perfkit.rig import foreign, generators, process, turns
+from perfkit.rig import family, foreign, generators, machine, process, turns
 from perfkit.rig.generators import Programs
 from perfkit.rig.generators.contract import RunningLoad, Window, opening
 from perfkit.rig.host import siblings, usable_cpus
@@ -52,21 +52,23 @@ class Placement:
     server: tuple[int, ...] = ()
     generator: tuple[int, ...] = ()
     own_sessions: bool = True
+    start_s: float = process.START_S
+    """how long a server may take until it accepts calls"""
     alike: bool = True
     """whether the servers of a joint trial are laid out alike in memory, as process.Place says why"""
 
 
-def place(*, pin: bool, own_sessions: bool = True) -> Placement:
+def place(*, pin: bool, own_sessions: bool = True, start_s: float = process.START_S) -> Placement:
     """Give servers one core (a `threads` server is faster so) and k6 the rest, without the servers' sibling if any.
 
     No pinning on one core, or where the system offers none.
     """
     cpus = usable_cpus()
     if not pin or len(cpus) < 2 or not process.CAN_PIN:
-        return Placement(own_sessions=own_sessions)
+        return Placement(own_sessions=own_sessions, start_s=start_s)
     rest = cpus[1:]
     apart = tuple(cpu for cpu in rest if cpu not in siblings(cpus[0]))
-    return Placement(cpus[:1], apart or rest, own_sessions)
+    return Placement(cpus[:1], apart or rest, own_sessions, start_s)
 
 
 Measured = tuple[TrialResult, list[dict[str, Any]]]
@@ -93,12 +95,16 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
     where = process.Place(placement.server, alike=alike, own_session=placement.own_sessions)
     with ExitStack() as stack:
         servers = [
-            stack.enter_context((foreign if seat.arm.is_foreign else process).server(seat.arm, where))
+            stack.enter_context(
+                (foreign if seat.arm.is_foreign else process).server(seat.arm, where, placement.start_s)
+            )
             for seat in trial.seats
         ]
         addresses = [server.address for server in servers]
         by_turns = trial.method == TURNS
-        if trial.load.generator != K6:  # which gets ready beside them, and waits for them
+        # k6 gets ready beside them and waits for them; a command's count must be known before the load.
+        at_once = trial.load.generator == K6 and not any(seat.arm.is_foreign for seat in trial.seats)
+        if not at_once:
             _wait_until_ready(servers)
         shares = [[address] for address in addresses] if by_turns else [addresses]
         started_loads_s, crowd = time.monotonic(), (trial.load.generator, trial.load.vus, len(shares))
@@ -109,23 +115,26 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
             )
             for share in shares
         ]
-        _wait_until_ready(servers)
+        if at_once:
+            _wait_until_ready(servers)
         layouts = [process.is_alike(server.pid) for server in servers] if where.alike else [None]
         window = [load.window() for load in loads][-1]
-        pids = [one.pid for one in (*loads, *servers)]
         watched: list[Watched] = [*loads, *servers]
         if by_turns:
             missing = _wait_for_all(trial, window, watched, loads)
             took_s = time.monotonic() - started_loads_s
             _TOOK_S[crowd] = (_TOOK_S.get(crowd, took_s) + took_s) / 2
-            teams = [(server.pid, load.pid) for server, load in zip(servers, loads, strict=True)]
+            teams = [(server.members(), load.members()) for server, load in zip(servers, loads, strict=True)]
             watchdog = stack.enter_context(_turns(trial, attempt, window, teams, placement))
             watched.append(watchdog)
+        families = [one.members() for one in (*loads, *servers)]
+        own = [*families, *([(watchdog.pid,)] if by_turns else [])]
         _sleep_until(window.from_ms, watched)
-        opened_ns, opened_late_ms, used_ns = _read(pids, window.from_ms)
+        opened = _read(own, window.from_ms, placement)
         _sleep_until(window.until_ms, watched)
-        closed_ns, closed_late_ms, used_until_ns = _read(pids, window.until_ms)
-        generator_peak = sum(process.peak_rss_bytes(load.pid) for load in loads)
+        closed = _read(own, window.until_ms, placement)
+        _refuse_changed(families, (*loads, *servers))
+        generator_peak = sum(map(family.peak_rss_bytes, families[: len(loads)]))
         took_turns, own_s = watchdog.end(missing) if by_turns else (None, [None] * len(servers))
         summaries = [load.finish(AFTER_WINDOW_S) for load in loads]
         peaks = list(map(_peak_rss_bytes, servers))
@@ -136,9 +145,9 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
             load.calls(number, count if server.has_usual_words else None)
             for (load, number), count, server in zip(numbered, counts, servers, strict=True)
         ]
-    window_s = (closed_ns - opened_ns) / 1e9
-    used_s = [(until - since) / 1e9 for since, until in zip(used_ns, used_until_ns, strict=True)]
-    generator_s, servers_s = sum(used_s[: len(loads)]), used_s[len(loads) :]
+    window_s = (closed.at_ns - opened.at_ns) / 1e9
+    used_s = [(until - since) / 1e9 for since, until in zip(opened.used_ns, closed.used_ns, strict=True)]
+    generator_s, servers_s = sum(used_s[: len(loads)]), used_s[len(loads) : len(families)]
     result = TrialResult(
         trial=trial,
         attempt=attempt,
@@ -151,8 +160,9 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
         generator=Usage(generator_s, window_s, placement.generator, generator_peak),
         generator_cores_available=len(placement.generator) or len(usable_cpus()),
         turns=took_turns,
-        late_ms=(opened_late_ms, closed_late_ms),
+        late_ms=(opened.late_ms, closed.late_ms),
         alike=None if None in layouts else all(layouts),
+        machine=machine.between(opened.machine, closed.machine, sum(used_s), window_s) if placement.server else None,
     )
     return result, summaries
 
@@ -173,17 +183,35 @@ def _wait_for_all(trial: Trial, window: Window, watched: Sequence[Watched], load
 
 
 def _turns(
-    trial: Trial, attempt: int, window: Window, teams: Sequence[tuple[int, int]], placement: Placement
+    trial: Trial, attempt: int, window: Window, teams: Sequence[Sequence[Sequence[int]]], placement: Placement
 ) -> AbstractContextManager[turns.RunningTurns]:
     ahead_s = time.monotonic() - time.time()
     by_monotonic = window.from_ms / 1e3 + ahead_s, window.until_ms / 1e3 + ahead_s
     return turns.turns(teams, trial.load.turn_ms, by_monotonic, f"{trial.block}/{attempt}", placement.generator)
 
 
-def _read(pids: Sequence[int], due_ms: int) -> tuple[int, float, list[int]]:
-    """Read all CPU clocks; return when, how late that was in ms, and what they say."""
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """All clocks at an end of the window."""
+
+    at_ns: int
+    late_ms: float
+    used_ns: list[int]
+    """CPU time of each family of processes"""
+    machine: machine.Reading | None
+
+
+def _read(families: Sequence[Sequence[int]], due_ms: int, placement: Placement) -> _Reading:
     late_ms = time.time() * 1e3 - due_ms
-    return time.monotonic_ns(), late_ms, [process.cpu_ns(pid) for pid in pids]
+    at_ns, used_ns = time.monotonic_ns(), list(map(family.cpu_ns, families))
+    return _Reading(at_ns, late_ms, used_ns, machine.read((*placement.server, *placement.generator)))
+
+
+def _refuse_changed(families: Sequence[Sequence[int]], of: Sequence[RunningLoad | process.RunningServer]) -> None:
+    """Raise a LoadError where processes began or ended inside the window: nobody knows their CPU time."""
+    for known, one in zip(families, of, strict=True):
+        if one.members() != known:
+            raise LoadError(f"{one.name} started or ended processes inside the window, whose CPU time is not known")
 
 
 def _stop(server: process.RunningServer) -> int:
@@ -192,7 +220,7 @@ def _stop(server: process.RunningServer) -> int:
 
 def _peak_rss_bytes(server: process.RunningServer) -> int:
     server.check()
-    return process.peak_rss_bytes(server.pid)
+    return family.peak_rss_bytes(server.members())
 
 
 def _sleep_until(epoch_ms: int, watched: Sequence[Watched]) -> None:

@@ -58,15 +58,17 @@ class RunningTurns:
 
 @contextmanager
 def turns(
-    teams: Sequence[Sequence[int]], turn_ms: int, window: tuple[float, float], seed: str, cpus: Sequence[int]
+    teams: Sequence[Sequence[Sequence[int]]], turn_ms: int, window: tuple[float, float], seed: str, cpus: Sequence[int]
 ) -> Iterator[RunningTurns]:
-    """Let teams of process groups take turns of `turn_ms` from now on, in rounds of newly drawn order.
+    """Let teams of process groups, each told by its members, take turns of `turn_ms` from now on.
 
+    They do so in rounds of newly drawn order.
     `window` is in seconds by the monotonic clock. The watchdog runs on `cpus`: k6's, so that it takes nothing from the
     server whose turn it is. It is in no other way tied to this process than by a pipe: when that closes, it kills the
     groups.
     """
-    config = {"teams": list(map(list, teams)), "turn_ms": turn_ms, "window": window, "seed": seed, "cpus": list(cpus)}
+    told = [list(map(list, team)) for team in teams]
+    config = {"teams": told, "turn_ms": turn_ms, "window": window, "seed": seed, "cpus": list(cpus)}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(WATCHDOG)],

@@ -106,7 +106,7 @@ def _here(plan: Plan, programs: Programs) -> Environment:
 def _measure(opened: runs.OpenRun, programs: Programs, prefix: str = "", show: Show = None) -> None:
     """Measure block after block until the plan's stop rule ends it, showing progress and time left on stderr."""
     plan = opened.plan
-    placement = trial.place(pin=plan.pin, own_sessions=not plan.share_session)
+    placement = trial.place(pin=plan.pin, own_sessions=not plan.share_session, start_s=plan.start_s)
     if plan.pin and not placement.server:
         _log.warning("server and k6 are not pinned: that takes Linux and two cores")
     # Not drawn inside a window: whatever else runs sleeps while one is measured.

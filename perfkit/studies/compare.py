@@ -42,6 +42,7 @@ def compare(
     workers: object = 10,
     share_session: object = False,
     pin: object = True,
+    start_s: object = 30,
     k6: object = "k6",
     seed: object = 1,
     out: object = "",
@@ -73,6 +74,7 @@ def _plans(
     workers: int,
     share_session: bool,
     pin: bool,
+    start_s: float,
     seed: int,
 ) -> Plans:
     if rate is not None and not (solo or method == SOLO):
@@ -98,7 +100,7 @@ def _plans(
         if solo:
             cells += [Cell(SOLO, (seat,), alone) for seat in all_seats if seat.role != AA]
     stop = StopRule(budget_s=budget_s, precision_pct=precision_pct)
-    return {ONE: refuse_impossible(Plan(STUDY.name, tuple(cells), stop, margin_pct, share_session, pin, seed))}
+    return {ONE: refuse_impossible(Plan(STUDY.name, tuple(cells), stop, margin_pct, share_session, pin, seed, start_s))}
 
 
 STUDY = Study(

@@ -36,6 +36,7 @@ def sweep(
     connect_per_iteration: object = False,
     workers: object = 10,
     pin: object = True,
+    start_s: object = 30,
     k6: object = "k6",
     seed: object = 1,
     out: object = "",
@@ -64,6 +65,7 @@ def _plans(
     connect_per_iteration: bool,
     workers: int,
     pin: bool,
+    start_s: float,
     seed: int,
 ) -> Plans:
     subjects = parse_arms(arms, workers)
@@ -84,7 +86,8 @@ def _plans(
         cells += [Cell(SOLO, (Seat(A if arm == first else B, arm),), load, every) for arm in subjects]
         if not one_at_a_time:
             cells.append(Cell(method, together, replace(load, turn_ms=turn_ms)))
-    return {ONE: refuse_impossible(Plan(STUDY.name, tuple(cells), StopRule(repeats), margin_pct, False, pin, seed))}
+    plan = Plan(STUDY.name, tuple(cells), StopRule(repeats), margin_pct, False, pin, seed, start_s)
+    return {ONE: refuse_impossible(plan)}
 
 
 def _foretell(plan: Plan) -> str:

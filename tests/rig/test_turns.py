@@ -32,7 +32,7 @@ def states(pids):
 
 
 def alone(pids):
-    return [[pid] for pid in pids]
+    return [[[pid]] for pid in pids]
 
 
 def window(seconds):
@@ -68,7 +68,7 @@ def test_one_runs_at_a_time_and_both_have_as_much(pair):
 def test_a_team_runs_and_stops_together():
     with ExitStack() as stack:
         pids = [stack.enter_context(counting()).pid for _ in range(4)]
-        with turns.turns([pids[:2], pids[2:]], 20, window(5), "seed", ()):
+        with turns.turns([[[pid] for pid in pids[:2]], [[pid] for pid in pids[2:]]], 20, window(5), "seed", ()):
             time.sleep(0.2)
             seen = []
             for _ in range(100):
@@ -95,7 +95,7 @@ def test_a_closed_pipe_kills_what_is_stopped_and_what_it_had_started():
         counting() as other,
     ):
         grandchild = int(child.stdout.readline())
-        with turns.turns([[child.pid], [other.pid]], 20, window(5), "seed", ()):
+        with turns.turns(alone([child.pid, other.pid]), 20, window(5), "seed", ()):
             time.sleep(0.1)
         child.wait(3)
         other.wait(3)

@@ -9,6 +9,7 @@ from typing import IO, Any
 from perfkit.design.plan import Load
 from perfkit.errors import LoadError
 from perfkit.record.results import Calls
+from perfkit.rig import family
 
 OPENING_S, OPENING_VU_S = 0.2, 0.004
 """What each of several generators may take until its VUs are there, and have connected and been answered: so much, and
@@ -57,13 +58,20 @@ def said_by(path: str, argument: str, name: str, install: str) -> str:
 class RunningLoad(ABC):
     """A generator at work on one or several servers."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], log: IO[bytes], servers: int) -> None:
+    def __init__(
+        self, name: str, process: subprocess.Popen[bytes], log: IO[bytes], servers: int, *, is_script: bool = False
+    ) -> None:
         self.pid = process.pid
+        self.name = name
         self.numbers = range(servers)
         """of its servers, by which `calls` asks for them"""
-        self._name = name
+        self._is_script = is_script
         self._process = process
         self._log = log
+
+    def members(self) -> tuple[int, ...]:
+        """Return its processes: several where a script has started the real one."""
+        return family.members(self.pid) if self._is_script else (self.pid,)
 
     @abstractmethod
     def window(self) -> Window:
@@ -88,24 +96,22 @@ class RunningLoad(ABC):
         """Raise a LoadError if the generator has ended before its time."""
         if self._process.poll() == 0:
             raise LoadError(
-                f"{self._name} was at its end before the window was, by this machine's clock, which may have been set "
+                f"{self.name} was at its end before the window was, by this machine's clock, which may have been set "
                 "back"
             )
         if self._process.poll() is not None:
-            raise LoadError(f"{self._name} {self._how_it_ended()} in mid-trial; it said: {self._output()[-500:]!r}")
+            raise LoadError(f"{self.name} {self._how_it_ended()} in mid-trial; it said: {self._output()[-500:]!r}")
 
     def _wait(self, patience_s: float) -> None:
         try:
             self._process.wait(patience_s)
         except subprocess.TimeoutExpired as error:
-            raise LoadError(f"{self._name} did not end within {patience_s:g} s of its window") from error
+            raise LoadError(f"{self.name} did not end within {patience_s:g} s of its window") from error
         if self._process.returncode != 0:
             self._refuse_result()
 
     def _refuse_result(self) -> None:
-        raise LoadError(
-            f"{self._name} {self._how_it_ended()} without a good result; it said: {self._output()[-500:]!r}"
-        )
+        raise LoadError(f"{self.name} {self._how_it_ended()} without a good result; it said: {self._output()[-500:]!r}")
 
     def _how_it_ended(self) -> str:
         code = self._process.returncode

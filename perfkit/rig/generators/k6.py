@@ -18,7 +18,7 @@ from perfkit.design.factors import K6
 from perfkit.design.plan import TIMEOUT_S, Load
 from perfkit.errors import LoadError
 from perfkit.record.results import Calls, Distribution, enough_samples
-from perfkit.rig import process
+from perfkit.rig import family, process
 from perfkit.rig.generators.contract import AFTER_S, PERCENTILES, Program, RunningLoad, Window, said_by
 from perfkit.rig.process import Place, child
 
@@ -58,9 +58,16 @@ class RunningK6(RunningLoad):
     """k6 at work on one or several servers."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], log: IO[bytes], summary: Path, servers: int, *, in_one: bool
+        self,
+        process: subprocess.Popen[bytes],
+        log: IO[bytes],
+        summary: Path,
+        servers: int,
+        *,
+        in_one: bool,
+        is_script: bool,
     ) -> None:
-        super().__init__(K6, process, log, servers)
+        super().__init__(K6, process, log, servers, is_script=is_script)
         self._file = summary
         self._in_one = in_one
         self._summary: dict[str, Any] = {}
@@ -123,10 +130,12 @@ def running(
         argv = [k6.path, "run", "--quiet", "--no-color", "--log-format=raw", "--address=", f"--config={config}"]
         for name, value in settings.items():
             argv += ["-e", f"{name}={value}"]
+        is_script, variables = family.is_script(k6.path), _environment(place.cpus)
         with child(
-            [*argv, str(SCRIPT)], place, variables=_environment(place.cpus), stdout=log, stderr=subprocess.STDOUT
+            [*argv, str(SCRIPT)], place, guarded=is_script, variables=variables, stdout=log, stderr=subprocess.STDOUT
         ) as started:
-            yield RunningK6(started, log, summary, len(addresses), in_one=opens_at_ms is not None)
+            in_one = opens_at_ms is not None
+            yield RunningK6(started, log, summary, len(addresses), in_one=in_one, is_script=is_script)
 
 
 def calls(summary: dict[str, Any], server: int) -> Calls:

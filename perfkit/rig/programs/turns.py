@@ -2,7 +2,7 @@
 
     python -I -S turns.py < lines
 
-A line of JSON begins it: {"teams": [[pid…]…], "turn_ms", "seed", "window": [from, until] by the monotonic clock,
+A line of JSON begins it: {"teams": [[[pid…]…]…], "turn_ms", "seed", "window": [from, until] by the monotonic clock,
 "cpus"}. The line "end" lets all go on and ends it; its last line is then what the turns were (`record.results.Turns`),
 and each team's own seconds.
 A closed pipe means that whoever asked for it is dead: it kills the groups, stopped ones too, and ends.
@@ -27,8 +27,8 @@ STOP_S = 0.25
 
 POLL_S = 0.0001
 
-Team = tuple[int, ...]
-"""pids of process groups' first processes: the groups that run and stop together"""
+Team = tuple[tuple[int, ...], ...]
+"""process groups that run and stop together: of each the pids, its first process before the others"""
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     config = json.loads(sys.stdin.readline() or "null")
     if config is None:
         return
-    teams: list[Team] = [tuple(team) for team in config["teams"]]
+    teams: list[Team] = [tuple(map(tuple, team)) for team in config["teams"]]
     if config["cpus"]:
         os.sched_setaffinity(0, config["cpus"])
     with contextlib.suppress(PermissionError):  # it waits for k6 on the same core otherwise, mostly under 3 ms
@@ -46,7 +46,7 @@ def main() -> None:
         asked_to_end = turns.take()
     except ProcessLookupError:
         asked_to_end = wait_for_end()  # a server is gone: that is the other side's to say
-    for group in [group for team in teams for group in team]:
+    for group, *_ in [group for team in teams for group in team]:
         send(group, signal.SIGCONT if asked_to_end else signal.SIGKILL)
     if asked_to_end:
         print(json.dumps(turns.report()), flush=True)
@@ -75,7 +75,7 @@ class Turns:
             for team in order:
                 self._woken += not are_stopped(team)
                 began = time.monotonic()
-                for group in team:
+                for group, *_ in team:
                     os.killpg(group, signal.SIGCONT)
                 line = wait_for_line(began + self._turn_s)
                 ending = time.monotonic()
@@ -129,13 +129,14 @@ def stop(team: Team) -> bool:
     Where a first thread has stopped, the others are about to: they have when the CPU clock stands still. To ask each
     thread would take a millisecond.
     """
-    for group in team:
+    pids = [pid for group in team for pid in group]
+    for group, *_ in team:
         os.killpg(group, signal.SIGSTOP)
     until, used_ns = time.monotonic() + STOP_S, [0]
     while time.monotonic() < until:
         time.sleep(POLL_S)
         if are_stopped(team):
-            before_ns, used_ns = used_ns, [cpu_ns(group) for group in team]
+            before_ns, used_ns = used_ns, [cpu_ns(pid) for pid in pids]
             if used_ns == before_ns:
                 return True
     return False
@@ -143,7 +144,7 @@ def stop(team: Team) -> bool:
 
 def are_stopped(team: Team) -> bool:
     """Return whether the first threads of a team's groups have stopped; ProcessLookupError where one is gone."""
-    return all(state(group) in "Tt" for group in team)
+    return all(state(pid) in "Tt" for group in team for pid in group)
 
 
 def state(pid: int) -> str:
@@ -162,6 +163,8 @@ def cpu_ns(pid: int) -> int:
     try:
         return time.clock_gettime_ns((~pid << 3) | 2)
     except OSError as error:
+        if Path(f"/proc/{pid}").exists():
+            return 0  # a sandbox without such clocks: states must do
         raise ProcessLookupError(f"process {pid} is gone") from error
 
 
