@@ -23,12 +23,15 @@ $(READY): requirements.lock pyproject.toml setup.py $(wildcard proto/*.proto)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "perfkit needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.lock
-	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation \
+	    --config-settings editable_mode=compat -e .
 	@touch $@
 
 # Every variable on make's command line is an option of the same name, so a misspelt one is refused.
 OVERRIDDEN = $(foreach word,$(MAKEOVERRIDES),$(if $(findstring =,$(word)),$(firstword $(subst =, ,$(word)))))
-OPTIONS = $(foreach name,$(filter-out PYTHON VENV,$(OVERRIDDEN)),'--$(subst _,-,$(shell echo $(name) | tr A-Z a-z))=$($(name))')
+# What was typed, as it is: no $ expanded, a quote kept.
+typed = $(subst ','\'',$(value $(1)))
+OPTIONS = $(foreach name,$(filter-out PYTHON VENV,$(OVERRIDDEN)),'--$(subst _,-,$(shell echo $(name) | tr A-Z a-z))=$(call typed,$(name))')
 
 sweep: $(READY)
 	@$(VENV)/bin/python -m perfkit sweep $(OPTIONS)

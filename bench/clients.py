@@ -26,7 +26,7 @@ from perfkit.analysis import statistics
 from perfkit.design.arms import parse_arm
 from perfkit.design.paired import TURN_MS
 from perfkit.errors import PerfkitError
-from perfkit.rig import host, process, trial, turns
+from perfkit.rig import family, host, process, trial, turns
 from perfkit.rig.process import Place
 
 CLIENTS = {
@@ -122,7 +122,7 @@ def counters(server, client):
     for thread in Path(f"/proc/{server}/task").iterdir():
         status = (thread / "status").read_text()
         sleeps += int(status.partition("voluntary_ctxt_switches:")[2].split()[0])
-    return process.cpu_ns(server) / 1e9, process.cpu_ns(client) / 1e9, sleeps
+    return family.cpu_ns([server]) / 1e9, family.cpu_ns([client]) / 1e9, sleeps
 
 
 def lines(seen, clients):

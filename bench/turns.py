@@ -20,7 +20,7 @@ from perfkit.design.plan import A, B
 from perfkit.errors import PerfkitError
 from perfkit.record.load import load, load_finished
 from perfkit.record.runs import RUNS
-from perfkit.rig import process, trial, turns
+from perfkit.rig import family, process, trial, turns
 from perfkit.rig.process import Place
 from perfkit.studies import campaign, compare
 
@@ -70,11 +70,11 @@ def idle(workers, turn_ms=20, seconds=4.0):
             server.ready()
         pids = [server.pid for server in servers]
         now = time.monotonic()
-        before = sum(map(process.cpu_ns, pids))
+        before = family.cpu_ns(pids)
         with turns.turns([[[pid]] for pid in pids], turn_ms, (now, now + seconds), "idle", place.generator) as running:
             time.sleep(seconds)
             report, _ = running.end()
-            cost_us = (sum(map(process.cpu_ns, pids)) - before) / 1e3 / report.count
+            cost_us = (family.cpu_ns(pids) - before) / 1e3 / report.count
     return (
         f"{workers} workers: {cost_us:.0f} µs of CPU a turn, {cost_us / turn_ms / 10:.2f} % of a turn of {turn_ms} ms; "
         f"stopping took {report.switch_ms['p50']:.2f} ms (median)"

@@ -15,6 +15,7 @@
 //   PERCENTILES            which latency percentiles are wanted (50,90,95,99,99.9)
 //   TLS_CA                 the authority of the server's certificate, PEM, an absolute path: connect by TLS (unset: plaintext)
 //   TLS_CERT, TLS_KEY      the client's own certificate and key, where the server wants one (unset)
+//   PROTO                  the folder of counter.proto (../proto, from here)
 //   ANNOUNCE               1 logs "perfkit answered" when a VU has its first answer (0)
 //   SUMMARY                a file for the result as JSON (unset: a short table on stdout)
 //
@@ -66,7 +67,7 @@ const failed = new Counter('failed');
 const connected = new Counter('connected');
 
 const client = new grpc.Client();
-client.load([import.meta.resolve('../proto')], 'counter.proto');
+client.load([setting('PROTO', '') || decodeURIComponent(import.meta.resolve('../proto'))], 'counter.proto');
 
 const scenarios = {};
 const thresholds = {}; // empty ones: the way to have a submetric in the summary

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from perfkit.notebooks import check_parameters
-    from perfkit.record.load import load, load_environment
+    from perfkit.record.load import load, load_environment, write_csv
     from perfkit.record.rows import columns
     from perfkit.show import draw, report, report_studies
     from perfkit.studies.compare import answer, compare, robustness
@@ -34,6 +34,7 @@ __all__ = [
     "study_tables",
     "survey",
     "sweep",
+    "write_csv",
 ]
 
 _HOMES = {
@@ -54,6 +55,7 @@ _HOMES = {
     "study_tables": ("perfkit.show.study_form", "study_tables"),
     "survey": ("perfkit.studies.engines", "read"),
     "sweep": ("perfkit.studies.sweep", "sweep"),
+    "write_csv": ("perfkit.record.load", "write_csv"),
 }
 """name → its module, and what it is called there; "": the module itself"""
 

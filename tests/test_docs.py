@@ -3,7 +3,7 @@
 import re
 
 import perfkit
-from perfkit.show import report_studies, words
+from perfkit.show import levels, report_studies, words
 from perfkit.show.figures import compare as figures_compare
 from tests.conftest import ROOT
 
@@ -15,7 +15,7 @@ def plain(text):
 
 
 def test_the_readme_tells_what_the_stored_sweep_says():
-    assert words.headline(perfkit.load(ROOT / "data/example/sweep"), "cpu_per_call_us") in README
+    assert levels.headline(perfkit.load(ROOT / "data/example/sweep"), "cpu_per_call_us") in README
 
 
 def test_the_readme_tells_what_the_stored_survey_says():
@@ -36,7 +36,7 @@ def test_the_readmes_table_is_that_of_the_stored_run():
     tables = perfkit.study_tables(perfkit.load(kept)).split("\n\n")
     (shown,) = [one for one in tables if one.startswith("| Parameters (100 VUs)")]
     assert plain(shown) in README
-    assert words.headline(perfkit.load(kept), "cpu_per_call_us") in README
+    assert levels.headline(perfkit.load(kept), "cpu_per_call_us") in README
 
 
 def test_every_file_that_the_documents_name_is_there():

@@ -20,7 +20,7 @@ def baseline(table: pd.DataFrame) -> str:
     if len(named) == 1:
         return str(named.pop())
     several = arms(table)
-    return next((arm for arm in several if f"/{BASELINE}?" in arm), several[0])
+    return next((arm for arm in several if f"/{BASELINE}?" in arm), several[0] if several else "")
 
 
 def arms(table: pd.DataFrame) -> list[str]:

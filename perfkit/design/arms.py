@@ -1,5 +1,6 @@
 """Arms: what can be put under test, and how it is written."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,13 +87,25 @@ def parse_arm(text: str, workers: int) -> Arm:
 
 def parse_arms(arms: object, workers: int) -> tuple[Arm, ...]:
     """Return several arms, written as a list or with commas between; none twice."""
-    names = arms.split(",") if isinstance(arms, str) else arms
+    names = _split(arms) if isinstance(arms, str) else arms
     if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
         raise PlanError(f"arms={arms!r} names no arm; write them as in arms='mutex,inputQ'")
     parsed = tuple(parse_arm(name, workers) for name in names)
     if len(set(parsed)) < len(parsed):
         raise PlanError(f"arms={arms!r} names an arm twice; name each once, and repeats=N for more blocks")
     return parsed
+
+
+def _split(text: str) -> list[str]:
+    """Return the arms in a text with commas between; a comma that no arm follows is the command's."""
+    found: list[str] = []
+    for part in text.split(","):
+        is_arm = re.match(rf"\s*({FOREIGN}:|({'|'.join(ENGINES)})/|({'|'.join(PATTERNS)})\b)", part, re.IGNORECASE)
+        if found and found[-1].lstrip().startswith(f"{FOREIGN}:") and not is_arm:
+            found[-1] += f",{part}"
+        else:
+            found.append(part)
+    return found
 
 
 def _foreign(command: str) -> Arm:

@@ -77,13 +77,13 @@ PARAMETERS = {
         ),
         Parameter("pin", "keep servers and k6 on cores of their own", reading.yes_or_no),
         Parameter("start_s", "seconds that a server may take until it accepts calls", reading.seconds(0.1)),
-        Parameter("k6", "the k6 program, by name or path", reading.text),
+        Parameter("k6", "the k6 program, by name or path", reading.path),
         Parameter("seed", "of the order of trials", reading.whole(0)),
         Parameter("studies", "how many comparisons", reading.whole(1)),
         Parameter("measure", "True: measure afresh; False: draw the stored runs", reading.yes_or_no),
         Parameter("out", 'the run folder; "": a new one in data/runs, or the unfinished one of the same plan',
-                  reading.text),
-        Parameter("run", "the folder of a stored run: draw it, measure nothing", reading.text),
+                  reading.path),
+        Parameter("run", "the folder of a stored run: draw it, measure nothing", reading.path),
     )
 }  # fmt: skip
 """name → what it is where a study does not say otherwise"""

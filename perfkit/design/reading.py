@@ -1,7 +1,9 @@
 """Values as they come, from a notebook, papermill or a shell: read as the kind they must be, or refused by name."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
+from pathlib import Path
 from typing import Any
 
 from perfkit.errors import PlanError
@@ -93,9 +95,14 @@ def several(one: Reader) -> Reader:
     return read
 
 
-def text(_name: str, value: object) -> str:
-    """Read any text; the path of a folder, say."""
-    return str(value)
+def path(name: str, value: object) -> str:
+    """Read a path, or the name of a program: ~ is the user's home."""
+    if not str(value).startswith("~"):
+        return str(value)
+    try:
+        return str(Path(str(value)).expanduser())
+    except RuntimeError as error:
+        raise PlanError(f"{name}={value!r} begins with the home of a user who is not there; write the path") from error
 
 
 def as_it_is(_name: str, value: object) -> object:
@@ -110,9 +117,9 @@ def levels(one: Reader, ladder: Sequence[int]) -> Reader:
     """
 
     def read(name: str, value: object) -> tuple[int, ...]:
-        if isinstance(value, str) and "," in value:
-            value = [part for part in value.split(",") if part.strip()]
-        if not isinstance(value, list | tuple):
+        if isinstance(value, str) and ("," in value or value.strip().startswith("[")):
+            value = [part for part in value.strip().strip("[]()").split(",") if part.strip()]
+        if isinstance(value, str) or not isinstance(value, Iterable):
             highest = one(name, value)
             return (*(level for level in ladder if level < highest), highest)
         several = tuple(one(name, level) for level in value)
@@ -133,10 +140,10 @@ def _short(name: str) -> str:
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, Real | str):  # NumPy's numbers are Real
         return None
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None

@@ -12,7 +12,7 @@ import pandas as pd
 
 from perfkit.design import stored
 from perfkit.design.plan import SOLO, Plan
-from perfkit.errors import StoreError
+from perfkit.errors import PlanError, StoreError
 from perfkit.record.environment import Environment
 from perfkit.record.results import TrialResult
 from perfkit.record.rows import COLUMNS, rows
@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 def load_plan(run: str | Path) -> Plan:
     """Return the plan of a run; a StoreError where there is none or it is of another schema."""
     data = _read(Path(run) / "plan.json")
+    if not isinstance(data, dict) or not isinstance(data.get("schema"), int):
+        raise StoreError(f"{run}/plan.json is no plan; take back what changed it")
     if data.get("schema") not in stored.READABLE:
         raise StoreError(
             f"run {run} is of schema {data.get('schema')!r}, this perfkit reads "
@@ -32,7 +34,7 @@ def load_plan(run: str | Path) -> Plan:
         )
     try:
         return stored.plan(data)
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, ValueError, PlanError) as error:
         raise StoreError(
             f"{run}/plan.json is no plan ({type(error).__name__}: {error}); take back what changed it"
         ) from error
@@ -40,7 +42,11 @@ def load_plan(run: str | Path) -> Plan:
 
 def load_environment(run: str | Path) -> Environment:
     """Return the environment that a run was measured in."""
-    return Environment(**_read(Path(run) / "environment.json"))
+    data = _read(Path(run) / "environment.json")
+    try:
+        return Environment(**data)
+    except TypeError as error:
+        raise StoreError(f"{run}/environment.json is no environment ({error}); take back what changed it") from error
 
 
 def load(run: str | Path, method: str = SOLO) -> pd.DataFrame:
@@ -61,6 +67,14 @@ def load(run: str | Path, method: str = SOLO) -> pd.DataFrame:
     table = table.astype({"complete": bool, "valid": bool})  # also where there is no row
     table.attrs["run"] = str(run)
     return table
+
+
+def write_csv(run: str | Path) -> None:
+    """Write the table of a run's solo trials to trials.csv in its folder, where that can be written."""
+    try:
+        load(run).drop(columns="percentiles_ms").to_csv(Path(run) / "trials.csv", index=False)
+    except OSError as error:
+        _log.warning("trials.csv can't be written to %s: %s", run, error.strerror)
 
 
 def load_finished(run: str | Path) -> list[TrialResult]:
@@ -102,7 +116,7 @@ def read_results(folder: Path, *, mend: bool) -> list[TrialResult]:
 def _result(path: Path, number: int, line: bytes) -> TrialResult:
     try:
         return TrialResult.from_dict(json.loads(line))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StoreError(
             f"{path}, line {number} is no trial ({type(error).__name__}: {error}); perfkit only appends whole lines, "
             "so take back what else has changed it"
@@ -114,6 +128,6 @@ def _read(path: Path) -> dict[str, Any]:
         data: dict[str, Any] = json.loads(path.read_text())
     except OSError as error:
         raise StoreError(f"{path.parent} is no run folder: {path.name} can't be read ({error.strerror})") from error
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # also what is no text
         raise StoreError(f"{path} is not JSON ({error}); the run can't be read") from error
     return data

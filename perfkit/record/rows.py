@@ -109,7 +109,7 @@ def _row(result: TrialResult, position: int, names: Sequence[str], *, complete: 
         "data_received_bytes": calls.data_received_bytes,
         "server_cpu_s": usage.cpu_s,
         "server_cores": usage.cores,
-        "share": usage.cpu_s / sum(one.usage.cpu_s for one in result.served),
+        "share": usage.cpu_s / (sum(one.usage.cpu_s for one in result.served) or 1.0),
         "cpu_per_call_us": served.cpu_per_call_us(load),
         "server_peak_rss_mb": usage.peak_rss_bytes / 1e6,
         "generator_cores": result.generator.cores,

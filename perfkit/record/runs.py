@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import itertools
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,12 @@ from perfkit.record.results import TrialResult
 
 RUNS = ROOT / "data" / "runs"
 """Where runs go that name no folder."""
+
+
+LONGEST = 60
+"""Characters of a name that stand in a file's name."""
+
+_log = logging.getLogger(__name__)
 
 
 class OpenRun:
@@ -112,12 +119,8 @@ def open_run(plan: Plan, environment: Environment, is_finished: IsFinished, out:
             lock = stack.enter_context((folder / ".lock").open("wb"))
         except OSError as error:
             raise StoreError(f"can't write to run folder {folder}: {error.strerror}; name another with out=") from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StoreError(
-                f"run folder {folder} is in use by another process; wait for it or name another"
-            ) from error
+        if not _is_mine(lock):
+            raise StoreError(f"run folder {folder} is in use by another process; wait for it or name another")
         if (folder / "plan.json").exists():
             begun, plan = load_plan(folder), refuse_unlike(folder, plan, environment)
             if is_fulfilled(folder, plan, is_finished):
@@ -158,8 +161,9 @@ def refuse_unlike(folder: Path, plan: Plan, environment: Environment) -> Plan:
 
 
 def slug(name: str) -> str:
-    """Return the name of an arm or a trial as that of a file or folder."""
-    return re.sub(r"[^\w.=-]+", "-", name)[:60]
+    """Return the name of an arm or a trial as that of a file or folder, which no other has."""
+    short = re.sub(r"[^\w.=-]+", "-", name)
+    return short if len(short) <= LONGEST else f"{short[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _unfinished(plan: Plan, environment: Environment, is_finished: IsFinished) -> Path | None:
@@ -170,18 +174,26 @@ def _unfinished(plan: Plan, environment: Environment, is_finished: IsFinished) -
             like = plan.continuing(begun) == begun and not load_environment(folder).difference(environment)
             if like and not is_fulfilled(folder, begun, is_finished) and not _is_in_use(folder):
                 return folder
-        except (StoreError, TypeError, KeyError):
+        except (StoreError, TypeError, KeyError, OSError):
             continue  # not this perfkit's to continue; a new folder is made
     return None
 
 
 def _is_in_use(folder: Path) -> bool:
     with contextlib.suppress(FileNotFoundError), (folder / ".lock").open("rb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
+        return not _is_mine(lock)
     return False
+
+
+def _is_mine(lock: IO[bytes]) -> bool:
+    """Lock a file; return whether no other process has it. On a file system without locks nobody is kept out."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        _log.warning("%s can't be locked (%s): start nothing else there", lock.name, error.strerror)
+    return True
 
 
 def _new_folder(plan: Plan) -> Path:

@@ -15,7 +15,7 @@ import psutil
 
 from perfkit.design.plan import OTHER_FILES
 from perfkit.errors import PerfkitError
-from perfkit.rig import machine, process
+from perfkit.rig import family, machine, process
 from perfkit.rig.generators import h2load, k6
 from perfkit.rig.host import siblings, usable_cpus
 from perfkit.rig.process import Place
@@ -161,9 +161,9 @@ def shares() -> Finding:
             for source in (alone, crowd)
         )
         time.sleep(SHARES_S / 2)  # until all five run
-        began, used = time.monotonic(), process.cpu_ns(one.pid)
+        began, used = time.monotonic(), family.cpu_ns([one.pid])
         time.sleep(SHARES_S)
-        share = (process.cpu_ns(one.pid) - used) / 1e9 / (time.monotonic() - began)
+        share = (family.cpu_ns([one.pid]) - used) / 1e9 / (time.monotonic() - began)
     return judge_share(share)
 
 

@@ -18,8 +18,6 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-import psutil
-
 from perfkit.design.arms import Arm
 from perfkit.errors import ServerError
 from perfkit.rig.programs.launch import ADDR_NO_RANDOMIZE
@@ -237,29 +235,3 @@ def can_lay_alike() -> bool | None:
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         process.stdout.readline()
         return is_alike(process.pid)
-
-
-def cpu_ns(pid: int) -> int:
-    """Return the CPU time that a process has used, in ns; ProcessLookupError when it is gone."""
-    if sys.platform == "linux":
-        # CPUCLOCK_SCHED of another process, see linux/posix-timers.h; /proc/PID/stat counts in ticks of 10 ms.
-        try:
-            return time.clock_gettime_ns((~pid << 3) | 2)
-        except OSError as error:
-            if not Path(f"/proc/{pid}").exists():
-                raise ProcessLookupError(f"process {pid} is gone") from error
-            # Some sandboxes have no such clocks.
-    try:
-        times = psutil.Process(pid).cpu_times()
-    except psutil.Error as error:
-        raise ProcessLookupError(f"process {pid} is gone") from error
-    return int((times.user + times.system) * 1e9)
-
-
-def peak_rss_bytes(pid: int) -> int:
-    """Return the largest resident memory of a process so far, in bytes; where only the present one is known, that."""
-    if sys.platform == "linux":
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return int(psutil.Process(pid).memory_info().rss)

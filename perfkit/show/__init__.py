@@ -26,6 +26,7 @@ def draw(name: str, folder: str | Path, *, keep: bool = True) -> "Image":
     if name not in known:
         raise PlanError(f"figure {name!r} is unknown; the figures are: {', '.join(known)}")
     function, inputs = known[name]
-    with style.context("default"):  # a user's own style (TeX, say) is for the user's own figures
+    # A user's own style (TeX, say) is for the user's own figures; and a $ in a command is no mathematics.
+    with style.context(["default", {"text.parse_math": False}]):
         figure = function(*inputs(Path(folder)))
         return kit.keep(figure, folder, name) if keep else kit.image(figure)

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
-from perfkit.analysis import levels, verdict
+import pandas as pd
+
+from perfkit.analysis import contrast, levels, verdict
 from perfkit.analysis.levels import CPU, THROUGHPUT, OverLevels, SweepAnswer
 from perfkit.analysis.statistics import Ratio
+from perfkit.design.factors import FACTORS
 from perfkit.design.plan import AA, HANDICAP, SMALL_HANDICAP
 from perfkit.show import words
 
@@ -23,7 +26,7 @@ def sentence(answer: SweepAnswer, metric: str = CPU) -> str:
         failed = "; ".join(words.control_sentence(one) for one in answer.controls.values() if not one.ok)
         return f"The instrument is not trusted here: {failed}."
     if not answer.over:
-        return words.headline(answer.trials, metric) if len(answer.trials) else "Nothing is known yet."
+        return headline(answer.trials, metric) if len(answer.trials) else "Nothing is known yet."
     said = " ".join(_of_arm(answer, arm, metric) for arm in answer.over)
     ratios = [one for over in answer.over.values() for one in over[metric].ratios]
     # Only what is known can turn.
@@ -39,7 +42,7 @@ def _of_arm(answer: SweepAnswer, arm: str, metric: str) -> str:
     one, other = names[arm], names[answer.baseline]
     name, more, less, does = words.METRIC_WORDS[metric]
     if not over.ratios:
-        return words.headline(answer.trials[answer.trials["arm"].isin((arm, answer.baseline))], metric)
+        return headline(answer.trials[answer.trials["arm"].isin((arm, answer.baseline))], metric)
     if set(over.verdicts) == {levels.WAITED}:
         return f"No verdict on {name} of {one}: the servers waited for their load, which could explain the difference."
     if over.turns or levels.WAITED in over.verdicts:
@@ -62,6 +65,50 @@ def _of_arm(answer: SweepAnswer, arm: str, metric: str) -> str:
     }[over.verdict]
     detectable = words.detectable(result) if over.verdict == verdict.NOT_KNOWN else ""
     return f"{said}: {size}{detectable}."
+
+
+def headline(table: pd.DataFrame, metric: str = "throughput_rps") -> str:
+    """Return a sweep's answer on one metric: a sentence for each arm but the baseline."""
+    return " ".join(_sentences(table, metric))
+
+
+def _sentences(table: pd.DataFrame, metric: str) -> Iterator[str]:
+    names = words.labels(table)
+    against = contrast.baseline(table)
+    usable = contrast.usable_levels(table, metric)
+    name = words.METRIC_WORDS[metric][0]
+    if not usable:
+        yield (
+            f"No verdict on {name}: at every level, trials were invalid or the load generator was the limit instead of "
+            "the server."
+        )
+    elif len(names) == 1:
+        yield f"One arm alone ({names[against]}) gives no comparison of {name}."
+    else:
+        for arm in names:
+            if arm != against:
+                yield _ratio_sentence(contrast.contrast(table, metric, arm, against, usable), names)
+
+
+def _ratio_sentence(result: Ratio, names: dict[str, str]) -> str:
+    name, more, less, does = words.METRIC_WORDS[result.metric]
+    arm, baseline = names[result.arm], names[result.baseline]
+    where = f"at {words.listed(result.levels)} {FACTORS[result.factor].unit}" + (
+        " together" if len(result.levels) > 1 else ""
+    )
+    change = (result.ratio - 1) * 100
+    if result.low is None:
+        return (
+            f"Not known yet: {arm} measured {result.ratio:.3f} times the {name} of {baseline} {where}, "
+            "but one block gives no interval; run at least 5 (repeats=5)."
+        )
+    rests_on = f"{words.interval(result)}, {result.blocks} blocks"
+    if verdict.judge(result, margin_pct=0) == verdict.NOT_KNOWN:
+        return (
+            f"Not known yet whether {arm} and {baseline} differ in {name}: {change:+.1f} % ({rests_on}, {where}); "
+            f"this run could have seen a difference of {result.detectable_pct:.1f} % four times out of five."
+        )
+    return f"{arm} {does} {abs(change):.1f} % {more if change > 0 else less} than {baseline} ({rests_on}, {where})."
 
 
 def table_lines(answer: SweepAnswer) -> Iterator[str]:

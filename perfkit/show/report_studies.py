@@ -40,7 +40,8 @@ def engines_headline(survey: Survey) -> str:
         for arm, other in cheaper.items()
         if arm != cheapest and margin.judge(quotient(other, cost), 0) == margin.NOT_KNOWN
     ]
-    return f"{text}; {' and '.join(alike)} can't be told from it." if alike else f"{text}."
+    tied = f"; {' and '.join(alike)} can't be told from it" if alike else ""
+    return f"{text}{tied}.{words.mostly(survey.answers[cheapest])}"
 
 
 def engines_parts(folder: str | Path) -> tuple[Markdown, Markdown]:
@@ -60,7 +61,7 @@ def engines_verdict(survey: Survey) -> Markdown:
     for arm, cost in survey.queue_cost.items():
         lines.append(
             f"- {arm.name} against mutex on the same engine: {margin.judge(cost, MARGIN_PCT)}, {words.percent(cost)} "
-            "CPU per call under k6."
+            f"CPU per call under k6.{words.mostly(survey.queues[arm])}"
         )
     lines += [
         f"- {arm.name}: {words.sentence(answer)}"

@@ -14,8 +14,9 @@ ABSENT = "-"
 def study_tables(table: pd.DataFrame) -> Markdown:
     """Return one table a level in the form of the published study: the mean over blocks of each statistic."""
     names = words.labels(table)
-    # The study has inputQ first.
-    arms = sorted(names, key=lambda arm: (-PATTERNS.index(arm.partition("/")[2].partition("?")[0]), arm))
+    patterns = table.drop_duplicates("arm").set_index("arm")["pattern"]
+    # The study has inputQ first; a command of the user's own has no pattern.
+    arms = sorted(names, key=lambda arm: (-PATTERNS.index(patterns[arm]) if patterns[arm] in PATTERNS else 1, arm))
     heads = [f"{names[arm][0].upper()}{names[arm][1:]} pattern" for arm in arms]
     valid = table[table["valid"]]
     parts = []

@@ -1,16 +1,15 @@
 """What runs say in sentences: ratios, verdicts, controls, and what limits them. Plain text, without mark-up."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
-from perfkit.analysis import comparison, contrast, verdict
+from perfkit.analysis import comparison
 from perfkit.analysis.comparison import Answer, Flagged
 from perfkit.analysis.controls import AA_BAND_PCT, BURN_COST_US, MOST_COST, SOLO_BAND, Control
 from perfkit.analysis.statistics import Ratio
 from perfkit.analysis.stopping import CORRELATED, FIRST_STAGE, SPREAD_CHANGED, TOO_CORRELATED
-from perfkit.design.factors import FACTORS
 from perfkit.design.plan import JOINT, SOLO, TURNS
 from perfkit.record.validity import Flag
 
@@ -37,6 +36,9 @@ HARDLY_CONTENDED = (
     "ever contended: what is compared is the price of the way through the queue."
 )
 
+SHOWN = 24
+"""Characters of a long command that are shown at either end."""
+
 WAYS = {JOINT: "all at once on one core", TURNS: "by turns", SOLO: "one at a time"}
 """method → how servers were measured, in a sentence"""
 
@@ -44,8 +46,13 @@ WAYS = {JOINT: "all at once on one core", TURNS: "by turns", SOLO: "one at a tim
 def labels(table: pd.DataFrame) -> dict[str, str]:
     """Return arm → what to call it: the pattern alone where that tells the arms apart."""
     arms = table[["arm", "pattern"]].drop_duplicates().sort_values("arm")
-    unique = arms["pattern"].is_unique
-    return {arm: pattern if unique else arm for arm, pattern in arms.itertuples(index=False)}
+    unique = arms["pattern"].is_unique and bool((arms["pattern"] != "").all())
+    return {arm: pattern if unique else short(arm) for arm, pattern in arms.itertuples(index=False)}
+
+
+def short(arm: str) -> str:
+    """Return the name of an arm; of a long command its beginning and its end."""
+    return arm if len(arm) <= 2 * SHOWN else f"{arm[:SHOWN]}…{arm[-SHOWN:]}"
 
 
 def percent(result: Ratio) -> str:
@@ -65,50 +72,6 @@ def times(result: Ratio) -> str:
     return f"{result.ratio:.3f} ({low:.3f} to {high:.3f})"
 
 
-def headline(table: pd.DataFrame, metric: str = "throughput_rps") -> str:
-    """Return a sweep's answer on one metric: a sentence for each arm but the baseline."""
-    return " ".join(_sentences(table, metric))
-
-
-def _sentences(table: pd.DataFrame, metric: str) -> Iterator[str]:
-    names = labels(table)
-    against = contrast.baseline(table)
-    usable = contrast.usable_levels(table, metric)
-    name = METRIC_WORDS[metric][0]
-    if not usable:
-        yield (
-            f"No verdict on {name}: at every level, trials were invalid or the load generator was the limit instead of "
-            "the server."
-        )
-    elif len(names) == 1:
-        yield f"One arm alone ({names[against]}) gives no comparison of {name}."
-    else:
-        for arm in names:
-            if arm != against:
-                yield _ratio_sentence(contrast.contrast(table, metric, arm, against, usable), names)
-
-
-def _ratio_sentence(result: Ratio, names: dict[str, str]) -> str:
-    name, more, less, does = METRIC_WORDS[result.metric]
-    arm, baseline = names[result.arm], names[result.baseline]
-    where = f"at {listed(result.levels)} {FACTORS[result.factor].unit}" + (
-        " together" if len(result.levels) > 1 else ""
-    )
-    change = (result.ratio - 1) * 100
-    if result.low is None:
-        return (
-            f"Not known yet: {arm} measured {result.ratio:.3f} times the {name} of {baseline} {where}, "
-            "but one block gives no interval; run at least 5 (repeats=5)."
-        )
-    rests_on = f"{interval(result)}, {result.blocks} blocks"
-    if verdict.judge(result, margin_pct=0) == verdict.NOT_KNOWN:
-        return (
-            f"Not known yet whether {arm} and {baseline} differ in {name}: {change:+.1f} % ({rests_on}, {where}); "
-            f"this run could have seen a difference of {result.detectable_pct:.1f} % four times out of five."
-        )
-    return f"{arm} {does} {abs(change):.1f} % {more if change > 0 else less} than {baseline} ({rests_on}, {where})."
-
-
 def listed(things: Sequence[object]) -> str:
     """Return things with commas and an `and` between."""
     *rest, last = map(str, things)
@@ -116,7 +79,17 @@ def listed(things: Sequence[object]) -> str:
 
 
 def sentence(answer: Answer) -> str:
-    """Return what a comparison says, in one sentence."""
+    """Return what a comparison says, in one sentence, and what limits most of its trials."""
+    return _sentence(answer) + mostly(answer)
+
+
+def mostly(answer: Answer) -> str:
+    """Return what limits most trials of a comparison, as a sentence to be put behind what it says."""
+    most = [one.flag.name for one in answer.flagged if 2 * one.trials >= one.of]
+    return f" In most trials: {', '.join(most)}." if most else ""
+
+
+def _sentence(answer: Answer) -> str:
     plan, result = answer.plan, answer.cpu_per_call
     if result is None or answer.verdict == comparison.NOT_TRUSTED:
         return f"The instrument is not trusted here: {distrust(answer)}."

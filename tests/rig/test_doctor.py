@@ -8,10 +8,10 @@ from perfkit.rig import doctor, process
 from perfkit.rig.doctor import Finding
 
 
-def test_eleven_lines_each_with_what_to_do_where_something_is_found(capsys):
+def test_thirteen_lines_each_with_what_to_do_where_something_is_found(capsys):
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 11
+    assert len(lines) == 13
     assert all(line.startswith(("ok  ", "LOOK")) for line in lines)
 
 
@@ -20,7 +20,8 @@ def test_the_findings_as_json(capsys, monkeypatch):
     assert main(["doctor", "--json"]) == 0
     findings = json.loads(capsys.readouterr().out)
     assert [one["check"] for one in findings] == [
-        "cores", "k6", "noise", "shares", "layout", "open files", "ports", "GIL", "memory", "disk", "clock"
+        "cores", "quota", "k6", "h2load", "noise", "shares", "layout", "open files", "ports", "GIL", "memory", "disk",
+        "clock",
     ]  # fmt: skip
     assert all(one["result"] for one in findings)
     assert all(one["ok"] or one["advice"] for one in findings)

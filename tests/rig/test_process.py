@@ -9,7 +9,7 @@ import pytest
 
 from perfkit.design.arms import parse_arm
 from perfkit.errors import ServerError
-from perfkit.rig import process
+from perfkit.rig import family, process
 from perfkit.rig.host import usable_cpus
 from perfkit.rig.process import Place
 
@@ -49,8 +49,8 @@ def test_a_server_says_where_it_is_counts_and_ends_in_order():
     with process.server(MUTEX, Place()) as server:
         server.ready()
         assert server.address.startswith("127.0.0.1:")
-        assert process.cpu_ns(server.pid) > 0
-        assert process.peak_rss_bytes(server.pid) > 10**7
+        assert family.cpu_ns([server.pid]) > 0
+        assert family.peak_rss_bytes([server.pid]) > 10**7
         assert server.stop() == 0
 
 
@@ -79,14 +79,14 @@ def test_a_server_is_killed_at_the_end_of_its_block_of_code():
 def test_the_cpu_clock_of_another_process_counts_its_work_and_not_its_sleep():
     with process.child(python(BURN), Place(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
         assert child.stdout.readline() == b"on\n"
-        before = process.cpu_ns(child.pid)
+        before = family.cpu_ns([child.pid])
         assert child.stdout.readline() == b"off\n"
-        after = process.cpu_ns(child.pid)
+        after = family.cpu_ns([child.pid])
         assert 0.3e9 < after - before < 0.7e9
         time.sleep(0.2)
-        assert process.cpu_ns(child.pid) - after < 0.05e9
+        assert family.cpu_ns([child.pid]) - after < 0.05e9
     with pytest.raises(ProcessLookupError):
-        process.cpu_ns(child.pid)
+        family.cpu_ns([child.pid])
 
 
 def test_a_child_stays_on_its_cores():

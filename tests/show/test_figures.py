@@ -67,7 +67,7 @@ def test_the_arms_differ_in_marker_and_line_and_not_in_colour_alone(table):
 
 def test_the_first_figures_title_is_the_answer(table):
     title = figures.throughput(table).get_suptitle().replace("\n", " ").replace("\N{NO-BREAK SPACE}", " ")
-    assert title == words.headline(table)
+    assert title == levels.headline(table)
 
 
 def test_latency_is_drawn_on_one_logarithmic_axis_for_three_percentiles(table):

@@ -3,6 +3,7 @@ import pytest
 import perfkit
 from perfkit.analysis import levels
 from perfkit.rig import host
+from perfkit.show import levels as shown
 from perfkit.show import report, words
 from tests.analysis.test_comparison import PLAN, alone, comparison, joint
 from tests.analysis.test_comparison import answer as compared_by
@@ -29,30 +30,30 @@ def table(**options):
 
 
 def test_a_difference_is_told_with_its_size_sign_interval_and_levels():
-    told = words.headline(table(ratio=1.05, noise=0.001), "cpu_per_call_us")
+    told = shown.headline(table(ratio=1.05, noise=0.001), "cpu_per_call_us")
     assert told.startswith("inputQ costs 5.0 %")
     assert "more CPU per call than mutex (95 % interval +" in told
     assert "6 blocks, at 10 and 100 VUs together)." in told
-    assert "fewer calls per second" in words.headline(table(ratio=0.9))
+    assert "fewer calls per second" in shown.headline(table(ratio=0.9))
 
 
 def test_no_difference_found_is_told_as_not_known_with_what_could_have_been_seen():
-    told = words.headline(table(ratio=1.0, noise=0.05, seed=1))
+    told = shown.headline(table(ratio=1.0, noise=0.05, seed=1))
     assert told.startswith("Not known yet whether inputQ and mutex differ in throughput")
     assert "could have seen a difference of" in told
 
 
 def test_one_block_asks_for_more():
-    assert "one block gives no interval; run at least 5 (repeats=5)" in words.headline(table(blocks=1))
+    assert "one block gives no interval; run at least 5 (repeats=5)" in shown.headline(table(blocks=1))
 
 
 def test_one_arm_gives_no_comparison():
     alone = table()
-    assert "One arm alone (mutex)" in words.headline(alone[alone["arm"] == A])
+    assert "One arm alone (mutex)" in shown.headline(alone[alone["arm"] == A])
 
 
 def test_no_usable_level_gives_no_verdict():
-    assert words.headline(table(flags="generator limited")).startswith("No verdict on throughput")
+    assert shown.headline(table(flags="generator limited")).startswith("No verdict on throughput")
 
 
 def sweep(here, **options):

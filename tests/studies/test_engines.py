@@ -166,7 +166,7 @@ def test_arms_that_can_not_be_told_from_the_cheapest_are_named(stored):
     answers[second] = with_ratio(stored.answers[second], 0.305, 0.295, 0.315)
     headline = report_studies.engines_headline(replace(stored, answers=answers))
     assert f"{first.name} needs the least CPU per call, 0.300 (0.290 to 0.310) times" in headline
-    assert headline.endswith(f"; {second.name} can't be told from it.")
+    assert f"; {second.name} can't be told from it." in headline
 
 
 def test_what_limits_one_comparison_is_said_of_it(stored):

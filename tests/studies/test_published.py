@@ -6,7 +6,7 @@ import pytest
 
 import perfkit
 from perfkit import notebooks
-from perfkit.show import report_studies, words
+from perfkit.show import levels, report_studies
 from perfkit.show.figures import published as figures_published
 from perfkit.studies import published
 from tests.conftest import ROOT
@@ -47,7 +47,7 @@ def test_what_it_can_not_say_is_said_by_its_own_figures():
 
 
 def test_one_run_a_cell_gives_no_verdict():
-    told = words.headline(published.study())
+    told = levels.headline(published.study())
     assert told.startswith("Not known yet: inputQ measured")
     assert "one block gives no interval" in told
 

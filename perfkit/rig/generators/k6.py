@@ -92,7 +92,10 @@ class RunningK6(RunningLoad):
         self._wait(patience_s)
         if not self._file.exists():
             self._refuse_result()
-        self._summary = json.loads(self._file.read_bytes())
+        try:
+            self._summary = json.loads(self._file.read_bytes())
+        except ValueError:
+            self._refuse_result()
         return self._summary
 
     def calls(self, server: int, final_count: int | None) -> Calls:  # noqa: ARG002 - k6 sees each call's status
@@ -126,6 +129,7 @@ def running(
             "TIMEOUT_S": TIMEOUT_S,
             "PERCENTILES": ",".join(PERCENTILES),
             "SUMMARY": summary,
+            "PROTO": SCRIPT.parent.parent / "proto",
         }
         argv = [k6.path, "run", "--quiet", "--no-color", "--log-format=raw", "--address=", f"--config={config}"]
         for name, value in settings.items():
@@ -139,7 +143,14 @@ def running(
 
 
 def calls(summary: dict[str, Any], server: int) -> Calls:
-    """Return what a summary of counter.js says of its server number `server`."""
+    """Return what a summary of counter.js says of its server number `server`; a LoadError where it is another's."""
+    try:
+        return _calls(summary, server)
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        raise LoadError(f"k6's summary is not that of counter.js ({type(error).__name__}: {error})") from error
+
+
+def _calls(summary: dict[str, Any], server: int) -> Calls:
     metrics = summary["metrics"]
     whole = f"scenario:server{server}"
     measured = f"{whole},phase:measure"

@@ -107,10 +107,11 @@ def shares(answer: Answer, paired: pd.DataFrame, _solo: pd.DataFrame) -> Figure:
             trials["block"], trials["share"], marker=style.marker, linestyle="none", color=style.colour, alpha=0.7,
             label=role,
         )  # fmt: skip
-    equal = 1 / paired.groupby(["block", "attempt"]).size().max()  # a block has one of the handicaps
+    servers = paired.groupby(["block", "attempt"]).size().max() if len(paired) else 1  # a block has one handicap
+    equal = 1 / servers
     left.axhline(equal, color="dimgray", linewidth=1, label="equal")
     # What counts as unequal fills the height, so that what does not is not drawn large.
-    furthest = max((paired["share"] - equal).abs().max(), EQUAL_SHARES * equal) * 1.2
+    furthest = max([*(paired["share"] - equal).abs(), EQUAL_SHARES * equal]) * 1.2
     left.set_ylim(equal - furthest, equal + furthest)
     left.set_ylabel("share of the servers' CPU time")
     right.plot(paired["block"], paired["generator_busy"], "k.", label="load generator")

@@ -123,6 +123,8 @@ def against(
     lines = _lines(table, factor)
     levels = sorted(lines[factor].unique().tolist())
     factor_axis(axes, levels, factor)
+    if not levels:
+        return
     where = dict(zip(levels, positions(levels), strict=True))
     names, looks = words.labels(lines), styles(lines)
     shifts = [number - (len(names) - 1) / 2 for number in range(len(names))]

@@ -75,7 +75,7 @@ def price(answer: SweepAnswer) -> Figure:
                 _points(axes, [(len(numbers) - APART * number, control.result)], CONTROL_STYLES[role], name)
         axes.set_xticks(range(len(places)), places)
         axes.set_xlabel("virtual users at each server (VUs)")
-        label(axes, f"{words.METRIC_WORDS[metric][0]}, times {names[answer.baseline]}'s")
+        label(axes, f"{words.METRIC_WORDS[metric][0]}, times {names.get(answer.baseline, 'the first')}'s")
     caption(
         figure,
         "bars: 95 % intervals over blocks, which hold for all levels together; 'all': over all levels, where they do "

@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator
 from perfkit.design.factors import FACTORS
 from perfkit.record.load import load
 from perfkit.record.validity import GENERATOR_LIMIT, voiding
-from perfkit.show import words
+from perfkit.show import levels, words
 from perfkit.show.figures.kit import ERROR_BARS, WIDE, against, blank, caption, label, logarithmic, styles
 
 TAIL = ("50", "90", "99", "99.9", "99.99")
@@ -46,7 +46,7 @@ def latency(table: pd.DataFrame, factor: str = "vus") -> Figure:
 
 def latency_distribution(table: pd.DataFrame) -> Figure:
     """Latency against percentile at the highest level, the tail stretched as HDR histograms show it."""
-    vus = int(table["vus"].max())
+    vus = int(table["vus"].max()) if len(table) else 0
     figure, (axes,) = blank(f"Latency distribution at {vus} VUs")
     logarithmic(axes)
     level = table[table["valid"] & (table["vus"] == vus)]
@@ -112,7 +112,7 @@ def inputs(folder: Path) -> tuple[pd.DataFrame]:
 def _title(table: pd.DataFrame, metric: str, factor: str) -> str:
     """The answer, which is about levels of VUs; or what is drawn."""
     if factor == "vus":
-        return words.headline(table, metric)
+        return levels.headline(table, metric)
     return f"{words.METRIC_WORDS[metric][0].capitalize()} against {FACTORS[factor].axis}"
 
 

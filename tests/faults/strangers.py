@@ -1,0 +1,362 @@
+"""A stranger's machine: their environment, their servers, their text. Wrong numbers that nobody would notice first."""
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import perfkit
+from perfkit import gate, notebooks
+from perfkit.__main__ import main
+from perfkit.checkout import ROOT
+from perfkit.design.arms import parse_arm
+from perfkit.design.plan import Load
+from perfkit.errors import PerfkitError, PlanError
+from perfkit.record import runs
+from perfkit.record.validity import flags, is_valid
+from perfkit.rig import family, generators, host, machine, process, trial  # noqa: F401 - machine is used from outside
+from perfkit.show import draw, words
+from tests.conftest import plan_compare, plan_sweep, solo
+from tests.faults.bench import PLAN, Bench, fault
+from tests.rig.test_foreign import SERVER as FOREIGN
+
+LOAD = Load(2, 0.2, 1.0)
+
+NO_TRIAL, NOTHING = "no trial was made of it", "nothing was started"
+
+
+def _measured(arm: str, k6: str = "k6", **placement: float):
+    """One solo trial."""
+    one = solo(parse_arm(arm, 4), LOAD)
+    return trial.measure(one, 0, generators.find([LOAD], k6), trial.place(pin=True, **placement))[0]
+
+
+def _refused(arm: str, **placement: float) -> tuple[str, str]:
+    with pytest.raises(PerfkitError) as told:
+        _measured(arm, **placement)
+    return str(told.value), NO_TRIAL
+
+
+def _server(bench: Bench, message: str = 'f"Incremented value is {self.count}"', before: str = "") -> str:
+    path = bench.folder / "server.py"
+    path.write_text(before + FOREIGN.replace("MESSAGE", message))
+    return f"{sys.executable} {path} {{port}}"
+
+
+def _script(bench: Bench) -> str:
+    path = bench.folder / "k6-script"
+    path.write_text(f'#!/bin/sh\n{generators.find()["k6"].path} "$@"\nexit $?\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+@fault("k6 behind a shell script")
+def _(bench: Bench) -> tuple[str, str]:
+    direct, behind = (_measured("threads/mutex", k6).generator_busy for k6 in ("k6", _script(bench)))
+    assert behind == pytest.approx(direct, rel=0.5)
+    return "its CPU time is read as without", "the trial"
+
+
+@fault("k6 behind a shell script, and the sweep is killed (SIGKILL)")
+def _(bench: Bench) -> tuple[str, str]:
+    call = f"perfkit.sweep(**{ {**PLAN, 'duration_s': 20}!r}, k6={_script(bench)!r}, out={str(bench.out)!r})"
+
+    def begun(pid: int) -> None:
+        while sum("counter.js" in one for one in bench.commands(pid)) < 2:
+            pass
+
+    bench.own_process(call, begun, lambda run: run.kill(), 5)
+    return "server, script and k6 end with it", NO_TRIAL
+
+
+@fault("a server of two processes")
+def _(bench: Bench) -> tuple[str, str]:
+    alone, behind = (_measured(f"exec:{one}") for one in (
+        _server(bench), f"/bin/sh -c '{_server(bench)}; exit $?'"))  # fmt: skip
+    cost = [one.served[0].cpu_per_call_us(LOAD) for one in (alone, behind)]
+    assert cost[1] == pytest.approx(cost[0], rel=0.5)
+    return "the CPU time of both counts", "the trial"
+
+
+@fault("a quota of CPU time (a control group's)")
+def _(_bench: Bench) -> tuple[str, str]:
+    group = Path("/sys/fs/cgroup/cpu/perfkit-test")
+    try:
+        group.mkdir()
+        (group / "cpu.cfs_quota_us").write_text("110000")  # of two cores
+    except OSError as error:
+        pytest.skip(f"this machine lets nobody make a control group ({error.strerror})")
+    said = (
+        "import sys; sys.path.insert(0, '.')\n"
+        "from tests.faults.strangers import _measured, flags, machine\n"
+        "print(machine.quota(), 'throttled' in flags(_measured('threads/mutex')))"
+    )
+    enter = f'echo $$ > {group}/tasks; exec {sys.executable} -c "$0"'
+    told = subprocess.run(["/bin/sh", "-c", enter, said], cwd=ROOT, capture_output=True, text=True, check=True)
+    group.rmdir()
+    assert told.stdout.split() == ["1.1", "True"]
+    return (
+        "the doctor names it; the trial is flagged: throttled",
+        "the trial, without a verdict on throughput and latency",
+    )
+
+
+@fault("something else on the measured cores")
+def _(_bench: Bench) -> tuple[str, str]:
+    core = str(trial.place(pin=True).server[0])
+    with process.child(
+        [sys.executable, "-c", "while True: pass"], process.Place((int(core),)), stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ):  # fmt: skip
+        seen = flags(_measured("threads/mutex"))
+    assert "busy cores" in seen
+    return "the trial is flagged: busy cores", "the trial, with that caveat"
+
+
+@fault("`http_proxy`, `GRPC_TRACE`, `PYTHONDEVMODE` and `PYTHONASYNCIODEBUG` are set")
+def _(bench: Bench) -> tuple[str, str]:
+    plain = _measured("asyncio/mutex").served[0].cpu_per_call_us(LOAD)
+    for name, value in {"http_proxy": "http://127.0.0.1:9", "GRPC_TRACE": "all", "PYTHONDEVMODE": "1",
+                        "PYTHONASYNCIODEBUG": "1"}.items():  # fmt: skip
+        bench.monkeypatch.setenv(name, value)
+    assert _measured("asyncio/mutex").served[0].cpu_per_call_us(LOAD) < 2 * plain
+    assert is_valid(_measured(f"exec:{_server(bench)}"))
+    return "no child gets them: a call costs as much as without", "the trial"
+
+
+@fault("a server that begins at 41")
+def _(bench: Bench) -> tuple[str, str]:
+    path = bench.folder / "server.py"
+    _server(bench)
+    path.write_text(path.read_text().replace("count, lock = 0", "count, lock = 41"))
+    result = _measured(f"exec:{sys.executable} {path} {{port}}")
+    assert result.served[0].final_count == result.served[0].calls.acknowledged_total
+    return "it is counted from there", "the trial"
+
+
+@fault("a server that counts calls which only ask")
+def _(bench: Bench) -> tuple[str, str]:
+    path = bench.folder / "server.py"
+    _server(bench)
+    path.write_text(path.read_text().replace("self.count += request.value", "self.count += 1"))
+    return _refused(f"exec:{sys.executable} {path} {{port}}")
+
+
+@fault("a server that answers `Counter 7: Incremented value is N`")
+def _(bench: Bench) -> tuple[str, str]:
+    command = _server(bench, 'f"Counter 7: Incremented value is {self.count}"')
+    result = _measured(f"exec:{command}")
+    assert is_valid(result)
+    return "N is its count", "the trial"
+
+
+@fault("a server that answers two numbers, in words of its own")
+def _(bench: Bench) -> tuple[str, str]:
+    command = _server(bench, 'f"counter 7 is {self.count}"')
+    return _refused(f"exec:{command}")
+
+
+@fault("`GIT_DIR` is another repository's (a hook)")
+def _(bench: Bench) -> tuple[str, str]:
+    subprocess.run(["git", "init", "-q", str(bench.folder / "other")], check=True)
+    before = host.collect({"k6": ""}).git_commit
+    bench.monkeypatch.setenv("GIT_DIR", str(bench.folder / "other" / ".git"))
+    assert host.collect({"k6": ""}).git_commit == before
+    return "provenance is this checkout's commit", NOTHING
+
+
+@fault("no CPU clock of other processes (a sandbox)")
+def _(bench: Bench) -> tuple[str, str]:
+    def refuse(_clock: int) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    plain = _measured("threads/mutex").served[0].usage.cpu_s
+    bench.monkeypatch.setattr(family.time, "clock_gettime_ns", refuse)
+    assert _measured("threads/mutex").served[0].usage.cpu_s == pytest.approx(plain, rel=0.5)
+    return "it is read from /proc, to 10 ms", "the trial"
+
+
+@fault("a server that needs longer to start than `start_s`")
+def _(bench: Bench) -> tuple[str, str]:
+    slow = _server(bench, before="import time; time.sleep(1.5)\n")
+    _measured(f"exec:{slow}", start_s=10)
+    return _refused(f"exec:{slow}", start_s=0.5)
+
+
+@fault("`--fail-if` on a metric that nothing measures")
+def _(bench: Bench) -> tuple[str, str]:
+    with pytest.raises(PlanError) as told:
+        gate.refuse_unmeasurable(gate.parse("p99>5%"), plan_compare())
+    assert main(["compare", "--fail-if", "p99>5%", "--out", str(bench.out)]) == 2
+    assert not bench.out.exists()
+    return str(told.value), NOTHING
+
+
+@fault("`--json` in a folder that does not exist")
+def _(bench: Bench) -> tuple[str, str]:
+    code = main(["compare", "--json", str(bench.folder / "no" / "out.json"), "--out", str(bench.out)])
+    assert (code, bench.out.exists()) == (2, False)
+    return "exit code 2, and the file is named", NOTHING
+
+
+@fault("a checkout in a folder with accents, blanks, % and #")
+def _(bench: Bench) -> tuple[str, str]:
+    home = bench.folder / "jo sé" / "50%" / "a#b"
+    home.mkdir(parents=True)
+    for name in ("perfkit", "k6", "proto", "data/example/sweep"):
+        shutil.copytree(ROOT / name, home / name)
+    call = f"import perfkit; perfkit.sweep(**{PLAN!r}, out={str(bench.out)!r}); print(perfkit.__file__)"
+    told = subprocess.run([sys.executable, "-c", call], cwd=home, capture_output=True, text=True, check=True)
+    assert "50%" in told.stdout
+    assert perfkit.load(bench.out)["valid"].all()
+    return "it is measured as anywhere", "2 trials"
+
+
+@fault("`$`, braces and a comma in an arm's command, in a sweep")
+def _(bench: Bench) -> tuple[str, str]:
+    _server(bench)
+    (bench.folder / "$x_{1}$.py").write_text((bench.folder / "server.py").read_text())
+    arms = f"mutex,exec:{sys.executable} '{bench.folder}/$x_{{1}}$.py' {{port}} a,b"
+    folder = perfkit.sweep(**{**PLAN, "arms": arms}, out=bench.out)
+    assert draw("price", folder).data
+    said = perfkit.report.sweep(folder)
+    assert "exec:" in said
+    assert "whether  and" not in said
+    assert perfkit.study_tables(perfkit.load(folder))
+    return "they are measured, told and drawn as they are", "2 trials"
+
+
+@fault("quotes and `$` on make's command line")
+def _(_bench: Bench) -> tuple[str, str]:
+    typed = "ARMS=mutex,exec:./a $b 'c d' {port}"
+    told = subprocess.run(["make", "-n", "sweep", typed], cwd=ROOT, capture_output=True, text=True, check=True)
+    words_typed = subprocess.run(
+        ["/bin/sh", "-c", f"printf '%s\\n' {told.stdout.splitlines()[-1].partition('sweep')[2]}"],
+        capture_output=True, text=True, check=True,
+    ).stdout.splitlines()  # fmt: skip
+    assert words_typed == ["--arms=mutex,exec:./a $b 'c d' {port}"]
+    return "the program gets what was typed", NOTHING
+
+
+@fault("levels as papermill's text, a range or NumPy's numbers; ~ in `out`")
+def _(bench: Bench) -> tuple[str, str]:
+    several = ("[2, 3]", range(2, 4), np.array([2, 3]), (np.int64(2), 3))
+    assert {plan_sweep(vus=one).levels for one in several} == {(2, 3)}
+    bench.monkeypatch.setenv("HOME", str(bench.folder))
+    assert perfkit.sweep(**PLAN, run="", out="~/run") == bench.out
+    return "they are read as what they mean", "2 trials"
+
+
+@fault("a cell of one's own that begins with `# Parameters`")
+def _(_bench: Bench) -> tuple[str, str]:
+    notebooks.check_parameters("sweep", ["# Parameters\ntable.loc[0], other.name = 1, 2\nfolder = perfkit.load('x')\n"])
+    return "it is let be", NOTHING
+
+
+@fault("k6 under another file name")
+def _(bench: Bench) -> tuple[str, str]:
+    path = bench.folder / "k6-2.2.0"
+    path.symlink_to(generators.find()["k6"].path)
+    assert is_valid(_measured("threads/mutex", str(path)))
+    return "it is k6", "the trial"
+
+
+@fault("a matplotlibrc with TeX and PDF")
+def _(bench: Bench) -> tuple[str, str]:
+    bench.finish()
+    import matplotlib as mpl
+
+    with mpl.rc_context({"text.usetex": True, "savefig.format": "pdf"}):
+        assert draw("levels", bench.out).data.startswith(b"\x89PNG")
+    return "figures take nothing from it", "the PNG is one"
+
+
+@fault("a start from the folder that holds the checkout")
+def _(bench: Bench) -> tuple[str, str]:
+    (bench.folder / "perfkit").mkdir()  # as Python sees a checkout from there: a folder without __init__.py
+    told = subprocess.run([sys.executable, "-c", "import perfkit; print(perfkit.sweep)"], cwd=bench.folder,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    return "the installed package is found", NOTHING
+
+
+@fault("a sitecustomize that prints")
+def _(bench: Bench) -> tuple[str, str]:
+    (bench.folder / "sitecustomize.py").write_text("print('hello from site')\n")
+    bench.monkeypatch.setenv("PYTHONPATH", f"{bench.folder}:{os.environ.get('PYTHONPATH', '')}")
+    assert is_valid(_measured("threads/mutex"))
+    return "its lines are passed over", "the trial"
+
+
+@fault("a current folder that can't be written, and another run started in it")
+def _(bench: Bench) -> tuple[str, str]:
+    bench.finish()
+    before = {*Path.cwd().iterdir()}
+    notebooks.execute("sweep.ipynb", {"run": str(bench.out)}, bench.folder / "out.ipynb")
+    assert {*Path.cwd().iterdir()} == before, "the kernel's sockets lie elsewhere"
+    return "nothing is written there", "what was there"
+
+
+@fault("a file system without locks")
+def _(bench: Bench) -> tuple[str, str]:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    bench.monkeypatch.setattr(fcntl, "flock", refuse)
+    perfkit.sweep(**PLAN, out=bench.out)
+    return "a warning", "2 trials"
+
+
+@fault("a stored run that can't be written")
+def _(bench: Bench) -> tuple[str, str]:
+    bench.finish()
+    access = os.access
+    bench.monkeypatch.setattr(os, "access", lambda path, mode: path != bench.out and access(path, mode))
+    bench.monkeypatch.chdir(bench.folder)
+    assert main(["sweep", "--run", str(bench.out)]) == 0
+    assert (bench.folder / "report.html").exists()
+    return "it is drawn into the current folder", "what was there"
+
+
+@fault("junk in data/runs")
+def _(bench: Bench) -> tuple[str, str]:
+    bench.monkeypatch.setattr(runs, "RUNS", bench.folder)
+    for number, junk in enumerate(("[]", "{}", "\0", '{"schema": 2}', '{"schema": "x"}')):
+        folder = bench.folder / f"sweep-2099010{number}"
+        folder.mkdir()
+        (folder / "plan.json").write_text(junk)
+    assert perfkit.sweep(**PLAN).parent == bench.folder
+    return "it is passed over", "2 trials in a folder of their own"
+
+
+@fault("two long commands that begin alike")
+def _(bench: Bench) -> tuple[str, str]:
+    command = _server(bench)
+    long = " ".join(["x" * 20] * 5)
+    perfkit.sweep(**{**PLAN, "arms": [f"exec:{command} {long} {n}" for n in (1, 2)]}, out=bench.out)
+    assert len(list((bench.out / "k6").iterdir())) == 2
+    return "each has files of its own", "2 trials with k6's summaries"
+
+
+@fault("most trials of a comparison have a flag")
+def _(_bench: Bench) -> tuple[str, str]:
+    answer = perfkit.answer(ROOT / "data/example/compare")
+    (flagged, *_) = answer.flagged or (None,)
+    if flagged is None:
+        from perfkit.analysis.comparison import Flagged
+        from perfkit.record.validity import FLAGS
+
+        limited = next(flag for flag in FLAGS if flag.name == "generator limited")
+        flagged = Flagged(limited, 1, 1, {})
+    said = words.sentence(replace(answer, flagged=(replace(flagged, trials=flagged.of),)))
+    assert said.endswith(f"In most trials: {flagged.flag.name}.")
+    assert json.dumps(gate.as_json(perfkit.robustness(ROOT / "data/example/compare")))
+    return "the sentence says so wherever it stands", "the answer"
