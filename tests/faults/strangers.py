@@ -105,7 +105,7 @@ def _(_bench: Bench) -> tuple[str, str]:
     assert told.stdout.split() == ["1.1", "True"]
     return (
         "the doctor names it; the trial is flagged: throttled",
-        "the trial, without a verdict on throughput and latency",
+        "the trial, without a verdict on throughput",
     )
 
 
@@ -296,15 +296,6 @@ def _(bench: Bench) -> tuple[str, str]:
     return "its lines are passed over", "the trial"
 
 
-@fault("a current folder that can't be written, and another run started in it")
-def _(bench: Bench) -> tuple[str, str]:
-    bench.finish()
-    before = {*Path.cwd().iterdir()}
-    notebooks.execute("sweep.ipynb", {"run": str(bench.out)}, bench.folder / "out.ipynb")
-    assert {*Path.cwd().iterdir()} == before, "the kernel's sockets lie elsewhere"
-    return "nothing is written there", "what was there"
-
-
 @fault("a file system without locks")
 def _(bench: Bench) -> tuple[str, str]:
     def refuse(*_: object) -> None:
@@ -322,8 +313,9 @@ def _(bench: Bench) -> tuple[str, str]:
     bench.monkeypatch.setattr(os, "access", lambda path, mode: path != bench.out and access(path, mode))
     bench.monkeypatch.chdir(bench.folder)
     assert main(["sweep", "--run", str(bench.out)]) == 0
-    assert (bench.folder / "report.html").exists()
-    return "it is drawn into the current folder", "what was there"
+    # Nothing else: the kernel's sockets would be in the way of another run that is started here.
+    assert {path.name for path in bench.folder.iterdir()} == {"run", "report.html", "sweep.ipynb"}
+    return "it is drawn into the current folder, which gets two files", "what was there"
 
 
 @fault("junk in data/runs")

@@ -174,9 +174,9 @@ def test_it_takes_turns():
 
 @installed
 @pytest.mark.load
-def test_its_percentiles_are_those_of_a_clients_own_stamps():
+def test_its_latency_and_throughput_belong_together():
     """Little's law holds them together: connections over throughput is the mean latency of a closed loop."""
     result = measure(solo(parse_arm("mutex", 10), Load(8, 0.3, 2.0, generator="h2load")))
     (row,) = rows(result, complete=True)
-    assert row["latency_avg_ms"] == pytest.approx(8 / row["throughput_rps"] * 1e3, rel=0.02)
+    assert row["latency_avg_ms"] == pytest.approx(8 / row["throughput_rps"] * 1e3, rel=0.06)
     assert row["latency_min_ms"] <= row["p50_ms"] <= row["p99_ms"] <= row["latency_max_ms"]

@@ -27,6 +27,11 @@ def closed(**load):
     return solo(MUTEX, Load(**{"vus": 5, "warmup_s": 0.4, "duration_s": 1, **load}), block=3)
 
 
+def own_flags(result):
+    """Those that are not of the machine's minute."""
+    return set(flags(result)) - {"stolen time", "busy cores"}
+
+
 def measure(one, pin=True):
     result, _ = trial.measure(one, 0, generators.find(), trial.place(pin=pin))
     return result
@@ -35,7 +40,7 @@ def measure(one, pin=True):
 @pytest.mark.parametrize("arm", ["mutex", "inputQ", "mutex?workers=1"])
 def test_a_closed_trial_counts_every_call_once(arm):
     result = measure(solo(parse_arm(arm, 10), Load(5, 0.4, 1)))
-    assert flags(result) in ((), ("generator limited",))
+    assert own_flags(result) <= {"generator limited"}
     assert (
         result.served[0].final_count
         == result.served[0].calls.acknowledged_total
@@ -64,7 +69,7 @@ def test_an_offer_over_capacity_drops_iterations_and_says_so():
 def test_connecting_in_every_iteration_is_a_load_of_its_own():
     result = measure(closed(connect_per_iteration=True))
     assert result.served[0].calls.late_connections == pytest.approx(result.served[0].calls.acknowledged, rel=0.05)
-    assert set(flags(result)) <= {"generator limited"}
+    assert own_flags(result) <= {"generator limited"}
     assert result.served[0].final_count == result.served[0].calls.acknowledged_total
 
 
@@ -114,7 +119,7 @@ def test_a_joint_trial_loads_all_servers_at_once_and_counts_each():
     result = measure(joint)
     assert [one.final_count for one in result.served] == [one.calls.acknowledged_total for one in result.served]
     assert all(one.calls.acknowledged > 100 for one in result.served)
-    assert set(flags(result)) <= {"generator limited", "unequal shares", "unsaturated"}
+    assert own_flags(result) <= {"generator limited", "unequal shares", "unsaturated"}
     cost = {seat.role: one.cpu_per_call_us(joint.load) for seat, one in zip(joint.seats, result.served, strict=True)}
     assert cost["handicap"] > cost["a"]
     assert result.took_s > 1.5

@@ -188,7 +188,7 @@ def test_an_axis_takes_zero_and_words(table, factor, levels):
 
 
 def test_an_unknown_figure_is_refused_with_those_that_there_are(measured):
-    with pytest.raises(PlanError, match="figure 'pie' is unknown; the figures are: throughput, latency, "):
+    with pytest.raises(PlanError, match="figure 'pie' is unknown; the figures are: levels, price, "):
         draw("pie", measured)
 
 
