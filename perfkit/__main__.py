@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from perfkit.checkout import ROOT
 from perfkit.design.arms import parse_arm
 from perfkit.design.engines import DEFAULT_ENGINE, ENGINES, PATTERNS
 from perfkit.design.parameters import PARAMETERS
@@ -157,7 +158,7 @@ def _doctor(arguments: list[str]) -> int:
     parser.add_argument("--k6", default="k6", help=f"{PARAMETERS['k6'].help} (%(default)s)")
     parser.add_argument("--json", action="store_true", help="the findings as JSON")
     options = parser.parse_args(arguments)
-    findings = doctor.examine(options.k6)
+    findings = doctor.examine(options.k6, ROOT)  # below which runs lie
     if options.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:

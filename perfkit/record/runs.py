@@ -172,7 +172,8 @@ def _unfinished(plan: Plan, environment: Environment, is_finished: IsFinished) -
         try:
             begun = load_plan(folder)
             like = plan.continuing(begun) == begun and not load_environment(folder).difference(environment)
-            if like and not is_fulfilled(folder, begun, is_finished) and not _is_in_use(folder):
+            is_mine = like and os.access(folder, os.W_OK)
+            if is_mine and not is_fulfilled(folder, begun, is_finished) and not _is_in_use(folder):
                 return folder
         except (StoreError, TypeError, KeyError, OSError):
             continue  # not this perfkit's to continue; a new folder is made

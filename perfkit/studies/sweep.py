@@ -29,7 +29,7 @@ def sweep(
     repeats: object = 12,
     method: object = "turns",
     margin_pct: object = 3,
-    duration_s: object = 1.2,
+    duration_s: object = 1,
     warmup_s: object = 0.3,
     rate: object = None,
     generator: object = "k6",

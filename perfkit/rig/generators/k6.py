@@ -99,12 +99,16 @@ class RunningK6(RunningLoad):
         return self._summary
 
     def calls(self, server: int, final_count: int | None) -> Calls:  # noqa: ARG002 - k6 sees each call's status
-        """Return what k6 counted of a server; of iterations nothing, and no bytes, where a VU had but one iteration."""
+        """Return what k6 counted of a server.
+
+        Where a VU had but one iteration, by turns, nothing of iterations and bytes, and no percentiles: they are of pauses.
+        """
         counted = calls(self._summary, server)
         if not self._in_one:
             return counted
         nothing = Distribution(0, None, None, None, {})
-        return replace(counted, iteration=nothing, data_sent_bytes=None, data_received_bytes=None)
+        latency = replace(counted.latency, percentiles_ms={})
+        return replace(counted, latency=latency, iteration=nothing, data_sent_bytes=None, data_received_bytes=None)
 
 
 @contextmanager
