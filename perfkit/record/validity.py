@@ -66,8 +66,7 @@ def _was_paused(result: TrialResult) -> bool:
 
 
 def _was_connecting(result: TrialResult) -> bool:
-    late = any(one.calls.late_connections > 0 for one in result.served) and not result.trial.load.connect_per_iteration
-    return late or (result.turns is not None and result.turns.missing > 0)
+    return any(one.calls.late_connections > 0 for one in result.served) and not result.trial.load.connect_per_iteration
 
 
 def _turns_were_late(result: TrialResult) -> bool:
@@ -155,7 +154,7 @@ FLAGS = (
     Flag(
         "warm-up too short",
         _was_connecting,
-        "Connections were still being made in the warm-up by turns, or inside the window,",
+        "Connections were still being made inside the window,",
     ),
     Flag(
         "random layout",

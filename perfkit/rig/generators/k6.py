@@ -101,7 +101,7 @@ class RunningK6(RunningLoad):
     def calls(self, server: int, final_count: int | None) -> Calls:  # noqa: ARG002 - k6 sees each call's status
         """Return what k6 counted of a server.
 
-        Where a VU had but one iteration, by turns, nothing of iterations and bytes, and no percentiles: they are of pauses.
+        By turns a VU has but one iteration, so nothing of iterations and bytes; and percentiles would be of pauses.
         """
         counted = calls(self._summary, server)
         if not self._in_one:
