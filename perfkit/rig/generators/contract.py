@@ -11,9 +11,12 @@ from perfkit.errors import LoadError
 from perfkit.record.results import Calls
 from perfkit.rig import family
 
-OPENING_S, OPENING_VU_S = 0.2, 0.004
-"""What each of several generators may take until its VUs are there, and have connected and been answered: so much, and
-so much a VU."""
+OPENING_S, OPENING_VU_S = 0.6, 0.004
+"""What each of several servers and generators may take until all VUs are there, connected and answered: so much, and so
+much a VU."""
+
+SPARE_S = 0.2
+"""What is added where it is known how long that took before."""
 
 LONGER = 1.25
 """How many times as long as of late it may take until all VUs are answered."""
@@ -127,5 +130,5 @@ def opening(load: Load, several: int, took_s: float | None = None) -> int:
 
     `took_s` is how long it took before until all their VUs were answered; None: not known.
     """
-    wait_s = several * (OPENING_S + OPENING_VU_S * load.vus) if took_s is None else OPENING_S + LONGER * took_s
+    wait_s = several * (OPENING_S + OPENING_VU_S * load.vus) if took_s is None else SPARE_S + LONGER * took_s
     return round((time.time() + wait_s + load.warmup_s) * 1e3)
