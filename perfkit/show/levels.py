@@ -164,7 +164,8 @@ def _turns(over: OverLevels) -> str:
 
 def _where(over: OverLevels) -> str:
     numbers = [one.levels[0] for one in over.ratios]
-    return f"at {numbers[0]} VUs" if len(numbers) == 1 else f"over {words.listed(numbers)} VUs alike"
+    several = f"on average over {words.listed(numbers)} VUs, which were not shown to differ"
+    return f"at {numbers[0]} VUs" if len(numbers) == 1 else several
 
 
 def _basis(answer: SweepAnswer) -> str:
