@@ -29,10 +29,10 @@ from perfkit.show.figures import sweep as figures_sweep
 from perfkit.studies import compare, sweep
 
 FULL = os.environ.get("GENERATED") == "full"
-"""Ten times as many examples."""
+"""Many more examples."""
 
 QUIETLY = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
-MANY = settings(max_examples=15_000 if FULL else 1_500, **QUIETLY)
+MANY = settings(max_examples=15_000 if FULL else 600, **QUIETLY)
 SOME = settings(max_examples=300 if FULL else 30, phases=[Phase.generate], **QUIETLY)
 FEW = settings(max_examples=30 if FULL else 3, phases=[Phase.generate], **QUIETLY)
 

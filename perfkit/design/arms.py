@@ -109,13 +109,14 @@ def _split(text: str) -> list[str]:
 
 
 def _foreign(command: str) -> Arm:
+    written = f"{FOREIGN}:{command}"
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise PlanError(f"arm '{FOREIGN}:{command}' can't be read as a command: {error}") from error
+        raise PlanError(f"arm {written!r} can't be read as a command: {error}") from error
     if not words or not any("{port}" in word for word in words):
         raise PlanError(
-            f"arm '{FOREIGN}:{command}' does not say where the port goes; write {{port}} there, "
+            f"arm {written!r} does not say where the port goes; write {{port}} there, "
             f"as in '{FOREIGN}:./server --port {{port}}'"
         )
     return Arm(FOREIGN, "", command=command)

@@ -61,7 +61,7 @@ def forest(answer: Answer, paired: pd.DataFrame, _solo: pd.DataFrame) -> Figure:
         names |= {
             role: f"{role} control:\n{burned} with {control.burn_us:g} µs burned"
             for role, control in answer.controls.items()
-            if control.burn_us
+            if control.burn_us is not None
         }
         results = [(B, f"{b}\nagainst {a}", answer.cpu_per_call)]
         results += [(role, names[role], control.result) for role, control in answer.controls.items()]
