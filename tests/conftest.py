@@ -21,6 +21,9 @@ SMALL = {"vus": "2,5", "method": "solo", "duration_s": 0.7, "warmup_s": 0.3, "re
 SMALL_COMPARISON = {"vus": 5, "duration_s": 0.7, "warmup_s": 0.3, "budget_s": 5, "solo": True}
 
 
+OF_THE_MINUTE = {"stolen time", "busy cores"}
+"""Flags that are of the machine where tests run, at that moment."""
+
 FAULTS_SEEN: list[str] = []
 """What test_faults.py saw, printed at the end: fault | what happened | what was kept."""
 

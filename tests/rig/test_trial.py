@@ -14,7 +14,7 @@ from perfkit.record.validity import flags
 from perfkit.rig import generators, trial
 from perfkit.rig.generators import k6
 from perfkit.rig.host import usable_cpus
-from tests.conftest import plan_compare, solo
+from tests.conftest import OF_THE_MINUTE, plan_compare, solo
 
 pytestmark = pytest.mark.load
 
@@ -29,7 +29,7 @@ def closed(**load):
 
 def own_flags(result):
     """Those that are not of the machine's minute."""
-    return set(flags(result)) - {"stolen time", "busy cores"}
+    return set(flags(result)) - OF_THE_MINUTE
 
 
 def measure(one, pin=True):
