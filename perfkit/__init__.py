@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from perfkit.record.load import load, load_environment, write_csv
     from perfkit.record.rows import columns
     from perfkit.show import draw, report, report_studies
+    from perfkit.show.place import Place
+    from perfkit.show.study_form import study_tables
     from perfkit.studies.compare import answer, compare, robustness
     from perfkit.studies.engines import engines
     from perfkit.studies.engines import read as survey
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from perfkit.studies.sweep import sweep
 
 __all__ = [
+    "Place",
     "answer",
     "check_parameters",
     "columns",

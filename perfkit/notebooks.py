@@ -28,10 +28,19 @@ def check_parameters(study: str, cells: Sequence[str]) -> None:
     for cell in cells:
         if cell.startswith(INJECTED):
             for statement in ast.parse(cell).body:
-                # A cell of one's own may begin so too, and do anything.
-                for target in getattr(statement, "targets", ()):
-                    if isinstance(target, ast.Name) and isinstance(statement.value, ast.Constant | ast.List):  # type: ignore[attr-defined]
-                        _refuse_unknown(target.id, known)
+                # A cell of one's own may begin so too, and do anything; papermill gives names literals.
+                if isinstance(statement, ast.Assign) and _is_literal(statement.value):
+                    for target in statement.targets:
+                        if isinstance(target, ast.Name):
+                            _refuse_unknown(target.id, known)
+
+
+def _is_literal(value: ast.expr) -> bool:
+    try:
+        ast.literal_eval(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _refuse_unknown(name: str, known: Sequence[str]) -> None:

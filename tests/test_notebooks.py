@@ -81,6 +81,8 @@ def test_a_misspelt_parameter_is_refused_and_the_right_one_named():
     notebooks.check_parameters("sweep", ["", "vus = 1", "# Parameters\nvus = 500\nout = 'x'\n"])
     with pytest.raises(PlanError, match=r"parameter 'vuss' is unknown; did you mean 'vus'\? The parameters are: vus, "):
         notebooks.check_parameters("sweep", ["# Parameters\nvuss = 500\n"])
+    with pytest.raises(PlanError, match="did you mean 'vus'"):
+        notebooks.check_parameters("sweep", ["# Parameters\nvuss = -5\n"])
     with pytest.raises(PlanError, match="'repeats' is unknown"):
         notebooks.check_parameters("compare", ["# Parameters\nrepeats = 5\n"])
 

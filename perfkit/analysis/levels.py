@@ -113,7 +113,8 @@ def judge(
         WAITED if _waited(metric, one, table[table[factor] == level]) else verdict.judge(one, margin_pct)
         for level, one in zip(levels, ratios, strict=True)
     )
-    differ, whole = differ_p(logs.dropna()), logs.dropna().mean(axis=1).tolist()
+    shared = logs.dropna()
+    differ, whole = differ_p(shared), shared.mean(axis=1).tolist()
     found = OverLevels(ratios, judged, differ, None, "")
     if found.turns or WAITED in judged or not whole:
         return found

@@ -92,12 +92,12 @@ def _plans(
 
 def _foretell(plan: Plan) -> str:
     """Say how narrow the intervals will be, if blocks scatter as in the stored example."""
+    blocks, looks = plan.stop.blocks, len(plan.levels) * (len(plan.arms) - 1)
+    if plan.paired != TURNS or blocks < 2:
+        return ""  # the example is of trials by turns
     known = answer(EXAMPLE)
     ((arm, over),) = known.over.items()
     logs = contrast.by_level(known.trials, CPU, arm, known.baseline, [one.levels[0] for one in over[CPU].ratios], "vus")
-    blocks, looks = plan.stop.blocks, len(plan.levels) * (len(plan.arms) - 1)
-    if plan.paired != known.method or blocks < 2:
-        return ""
     half_pct = statistics.standard_errors(blocks - 1, looks) * float(logs.std().median()) / math.sqrt(blocks) * 100
     return (
         f"{blocks} blocks should know CPU per call at each level to ± {half_pct:.1f} %, if they scatter as those of "

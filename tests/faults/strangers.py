@@ -51,6 +51,14 @@ def _server(bench: Bench, message: str = 'f"Incremented value is {self.count}"',
     return f"{sys.executable} {path} {{port}}"
 
 
+def _altered(bench: Bench, old: str, new: str) -> str:
+    """Return an arm: that server with something else in it."""
+    command, path = _server(bench), bench.folder / "server.py"
+    path.write_text(path.read_text().replace(old, new))
+    assert new in path.read_text()
+    return f"exec:{command}"
+
+
 def _script(bench: Bench) -> str:
     path = bench.folder / "k6-script"
     path.write_text(f'#!/bin/sh\n{generators.find()["k6"].path} "$@"\nexit $?\n')
@@ -134,20 +142,14 @@ def _(bench: Bench) -> tuple[str, str]:
 
 @fault("a server that begins at 41")
 def _(bench: Bench) -> tuple[str, str]:
-    path = bench.folder / "server.py"
-    _server(bench)
-    path.write_text(path.read_text().replace("count, lock = 0", "count, lock = 41"))
-    result = _measured(f"exec:{sys.executable} {path} {{port}}")
+    result = _measured(_altered(bench, "count, lock = 0", "count, lock = 41"))
     assert result.served[0].final_count == result.served[0].calls.acknowledged_total
     return "it is counted from there", "the trial"
 
 
 @fault("a server that counts calls which only ask")
 def _(bench: Bench) -> tuple[str, str]:
-    path = bench.folder / "server.py"
-    _server(bench)
-    path.write_text(path.read_text().replace("self.count += request.value", "self.count += 1"))
-    return _refused(f"exec:{sys.executable} {path} {{port}}")
+    return _refused(_altered(bench, "self.count += request.value", "self.count += 1"))
 
 
 @fault("a server that answers `Counter 7: Incremented value is N`")
