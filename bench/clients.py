@@ -28,6 +28,7 @@ from perfkit.design.paired import TURN_MS
 from perfkit.errors import PerfkitError
 from perfkit.rig import family, host, process, trial, turns
 from perfkit.rig.process import Place
+from perfkit.rig.servers import serving
 
 CLIENTS = {
     "plain": ((), 0),
@@ -76,7 +77,7 @@ def measured(arms, client, options, seed):
     roles = random.Random(seed).sample(list(arms), len(arms))
     program = Path(__file__).with_name("raw_client.py")
     with ExitStack() as stack:
-        servers = [stack.enter_context(process.server(arms[role], Place(placed.server, alike=True))) for role in roles]
+        servers = [stack.enter_context(serving(arms[role], Place(placed.server, alike=True))) for role in roles]
         for server in servers:
             server.ready()
         ports = [int(server.address.rpartition(":")[2]) for server in servers]

@@ -14,9 +14,10 @@ import psutil
 
 from perfkit.design.arms import parse_arms
 from perfkit.design.plan import Load
-from perfkit.rig import process, trial
+from perfkit.rig import trial
 from perfkit.rig.generators import k6
 from perfkit.rig.process import Place
+from perfkit.rig.servers import serving
 from perfkit.studies import engines
 
 SETTLED_S = 5.0
@@ -44,14 +45,14 @@ def main():
 def soaked(arm, load):
     """Load one arm, print what came of it, and return whether all is as it should be."""
     placement, own = trial.place(pin=True), psutil.Process()
-    with process.server(arm, Place(placement.server)) as server:
+    with serving(arm, Place(placement.server)) as server:
         server.ready()
         address = server.address
         with k6.running(k6.find(), [address], load, Place(placement.generator)) as running:
             window = running.window()
             early, late = (_looked(server.pid, at) for at in (window.from_ms / 1e3 + SETTLED_S, window.until_ms / 1e3))
             calls = k6.calls(running.finish(60), 0)
-        final_count = server.stop()
+        final_count = server.stop().increments
     left = own.children(recursive=True)
     lost = calls.acknowledged_total - final_count
     fine = lost == 0 and calls.failed_total == 0 and not left

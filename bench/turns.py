@@ -20,8 +20,9 @@ from perfkit.design.plan import A, B
 from perfkit.errors import PerfkitError
 from perfkit.record.load import load, load_finished
 from perfkit.record.runs import RUNS
-from perfkit.rig import family, process, trial, turns
+from perfkit.rig import family, trial, turns
 from perfkit.rig.process import Place
+from perfkit.rig.servers import serving
 from perfkit.studies import campaign, compare
 
 
@@ -65,7 +66,7 @@ def idle(workers, turn_ms=20, seconds=4.0):
     place = trial.place(pin=True)
     arm = parse_arm("threads/mutex", workers)
     with ExitStack() as stack:
-        servers = [stack.enter_context(process.server(arm, Place(place.server))) for _ in range(2)]
+        servers = [stack.enter_context(serving(arm, Place(place.server))) for _ in range(2)]
         for server in servers:
             server.ready()
         pids = [server.pid for server in servers]

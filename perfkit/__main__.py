@@ -65,6 +65,7 @@ def _serve(arguments: list[str]) -> int:
     parser.add_argument("--tls-cert", default="", help="the server's certificate, PEM; with --tls-key")
     parser.add_argument("--tls-key", default="", help="its key, PEM")
     parser.add_argument("--tls-client-ca", default="", help="let in only clients with a certificate of this authority")
+    parser.add_argument("--folder", type=Path, help="where an arm with store=sqlite or append keeps its files")
     options = parser.parse_args(arguments)
     if bool(options.tls_cert) != bool(options.tls_key) or (options.tls_client_ca and not options.tls_cert):
         parser.error("--tls-cert and --tls-key go together, and --tls-client-ca with both")
@@ -74,7 +75,7 @@ def _serve(arguments: list[str]) -> int:
     from perfkit.subject.serve import Tls, serve  # noqa: PLC0415 - after bad input, which needs no gRPC
 
     tls = Tls(options.tls_cert, options.tls_key, options.tls_client_ca) if options.tls_cert else None
-    serve(arm, options.host, options.port, tls)
+    serve(arm, options.host, options.port, tls, options.folder)
     return 0
 
 

@@ -11,6 +11,7 @@ PerfkitError
     ├── CountOverflow
     ├── CallDropped
     ├── CounterClosed
+    ├── StoreFailed  (whether it was applied shows when the store is opened again)
     ├── GarbledRequest
     └── OversizeRequest
 """
@@ -61,6 +62,10 @@ class CallDropped(CounterError):
 
 class CounterClosed(CounterError):
     """The counter was closed before the call could be applied."""
+
+
+class StoreFailed(CounterError):
+    """A commit failed; whether the call was applied shows only when the store is opened again."""
 
 
 class GarbledRequest(CounterError):

@@ -3,10 +3,21 @@
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-from perfkit.design.engines import COMMON_OPTIONS, DEFAULT_ENGINE, ENGINES, PATTERNS, install, installed_loops
+from perfkit.design.engines import (
+    COMMON_OPTIONS,
+    DEFAULT_ENGINE,
+    DURABLE,
+    ENGINES,
+    GROUPING,
+    MEMORY,
+    PATTERNS,
+    SYNCS,
+    install,
+    installed_loops,
+)
 from perfkit.design.factors import ARM_FACTORS, FACTORS
 from perfkit.errors import PlanError
 
@@ -28,13 +39,17 @@ class Arm:
     batch: int = 0
     loop: str = ""
     hold_us: int = 0
+    store: str = MEMORY
+    sync: str = ""
+    sync_us: int = 0
+    work_us: int = 0
 
     @property
     def name(self) -> str:
         """How the arm is written in full: `threads/inputQ?workers=10`, `exec:./server --port {port}`."""
         if self.is_foreign:
             return f"{FOREIGN}:{self.command}"
-        options = (f"{name}={getattr(self, name)}" for name in OPTIONS if getattr(self, name))
+        options = (f"{name}={getattr(self, name)}" for name in OPTIONS if getattr(self, name) != DEFAULTS[name])
         return f"{self.engine}/{self.pattern}?{'&'.join(options)}".rstrip("?")
 
     @property
@@ -42,6 +57,18 @@ class Arm:
         """Whether it is a command of the user's own."""
         return self.engine == FOREIGN
 
+    @property
+    def is_durable(self) -> bool:
+        """Whether it keeps its count on a disk."""
+        return self.store in DURABLE
+
+    @property
+    def waits(self) -> bool:
+        """Whether its critical section waits for something else than the core."""
+        return bool(self.hold_us or self.sync_us or self.is_durable)
+
+
+DEFAULTS = {one.name: one.default for one in fields(Arm)}
 
 OPTIONS = tuple(factor.name for factor in ARM_FACTORS)
 """Fields of an Arm that are options, in the order in which its name has them."""
@@ -66,23 +93,48 @@ def parse_arm(text: str, workers: int) -> Arm:
             f"({', '.join(ENGINES)}) and options ({', '.join(OPTIONS)}) if wanted, as in {DEFAULT_ENGINE}/mutex?"
             f"workers=4, or a command of your own, as in '{FOREIGN}:./server --port {{port}}'"
         )
-    own = ENGINES[engine].options[pattern]
+    facts = ENGINES[engine]
+    if pattern not in facts.options:
+        raise PlanError(
+            f"arm {text!r}: engine {engine} has no {pattern}: {facts.why_not}; it has {', '.join(facts.options)}"
+        )
+    own = facts.options[pattern]
     if strange := set(options) - {*own, *COMMON_OPTIONS}:
         raise PlanError(
             f"arm {text!r}: {engine}/{pattern} has no option {min(strange)!r}; it has {', '.join(own + COMMON_OPTIONS)}"
         )
-    if not ENGINES[engine].is_installed:
+    if not facts.is_installed:
         raise PlanError(f"arm {text!r}: engine {engine} is not installed; {install(engine)}")
-    if {"batch", "workers"} <= set(options):
+    if pattern in facts.lone_owner and {"batch", "workers"} <= set(options):
         raise PlanError(f"arm {text!r}: with batch, one owner does everything, so there are no workers; leave out one")
     values: dict[str, Any] = {
         name: FACTORS[name].read(f"in arm {text!r}, {name}", value) for name, value in options.items()
     }
     if "loop" in own:
         values.setdefault("loop", installed_loops()[0])
-    if "workers" in own and "batch" not in values:
+    if pattern in GROUPING:
+        values.setdefault("batch", GROUPING[pattern])
+    if "workers" in own and not (pattern in facts.lone_owner and "batch" in values):
         values.setdefault("workers", workers)
-    return Arm(engine, pattern, **values)
+    return Arm(engine, pattern, **_stored(text, values))
+
+
+def _stored(text: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return options with what is meant by those of the store; a PlanError where they contradict each other."""
+    store = values.get("store", MEMORY)
+    if store == "sqlite":
+        return {"sync": SYNCS[0], **_without_device(text, values)}
+    if "sync" in values:
+        raise PlanError(f"arm {text!r}: sync is SQLite's, and store={store}; say store=sqlite, or leave sync out")
+    return _without_device(text, values) if store in DURABLE else values
+
+
+def _without_device(text: str, values: dict[str, Any]) -> dict[str, Any]:
+    if values.get("sync_us"):
+        raise PlanError(
+            f"arm {text!r}: sync_us simulates a device, and store={values['store']} has a real one; leave out one"
+        )
+    return values
 
 
 def parse_arms(arms: object, workers: int) -> tuple[Arm, ...]:

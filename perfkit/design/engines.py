@@ -4,7 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-PATTERNS = ("mutex", "inputQ")
+PATTERNS = ("mutex", "inputQ", "combining", "leader")
+
+MEMORY = "memory"
+
+STORES = (MEMORY, "sqlite", "append")
+"""Where a count is kept: nowhere else, in an embedded database, in a log."""
+
+DURABLE = STORES[1:]
+
+SYNCS = ("full", "normal", "off")
+"""How far SQLite waits for the disk: at each commit, now and then, never; only after the first nothing can be lost."""
 
 LOOPS = ("uvloop", "asyncio")
 """Event loops of engine asyncio; the first that is installed where an arm names none."""
@@ -16,6 +26,10 @@ class EngineFacts:
 
     options: Mapping[str, tuple[str, ...]]
     """pattern → options of its arms, apart from COMMON_OPTIONS"""
+    lone_owner: tuple[str, ...] = ()
+    """patterns that with `batch` take calls off the transport by themselves, so that there are no workers"""
+    why_not: str = ""
+    """why it has none of the other patterns"""
     module: str = ""
     """of an optional package, which the extra with the engine's name installs; empty: needs none"""
 
@@ -25,16 +39,28 @@ class EngineFacts:
         return not self.module or find_spec(self.module) is not None
 
 
+GROUPING = {"combining": 1000, "leader": 1000}
+"""Patterns that are there for that → their `batch` where an arm names none: as many as one connection may have."""
+
+BATCHING = ("inputQ", *GROUPING)
+"""Patterns that can commit for several calls at once."""
+
 ENGINES = {
-    "threads": EngineFacts({"mutex": ("workers",), "inputQ": ("workers",)}),
-    "asyncio": EngineFacts({"mutex": ("loop",), "inputQ": ("loop",)}),
-    "native": EngineFacts({"mutex": ("workers",), "inputQ": ("workers", "batch")}, module="pygrpc_native"),
+    "threads": EngineFacts({"mutex": ("workers",), **dict.fromkeys(BATCHING, ("workers", "batch"))}),
+    "asyncio": EngineFacts(
+        {"mutex": ("loop",), "inputQ": ("loop", "batch")}, why_not="on one event loop no other thread waits or is free"
+    ),
+    "native": EngineFacts(
+        {"mutex": ("workers",), **dict.fromkeys(BATCHING, ("workers", "batch"))},
+        lone_owner=("inputQ",),
+        module="pygrpc_native",
+    ),
 }
 
 DEFAULT_ENGINE = next(iter(ENGINES))
 """That of an arm which names none."""
 
-COMMON_OPTIONS = ("hold_us", "burn_us")
+COMMON_OPTIONS = ("store", "sync", "sync_us", "hold_us", "work_us", "burn_us")
 """Options that every engine and pattern has."""
 
 

@@ -53,13 +53,17 @@ LOAD_FACTORS = (
 
 ARM_FACTORS = (
     Factor("workers", "threads", "worker threads of the server; 0: the engine has none", reading.whole(1)),
-    Factor(
-        "batch", "calls", "calls at most that the owner takes at once; 0: calls reach it by a queue of its own",
-        reading.whole(1),
-    ),
+    Factor("batch", "calls", "calls at most that are taken and committed together; 0: one at a time", reading.whole(1)),
     Factor("loop", "", "event loop of the server; empty: the engine has none", _loop),
-    Factor("hold_us", "µs", "wait inside the critical section of each call, µs", reading.whole(0)),
-    Factor("burn_us", "µs", "CPU time that each call burns on purpose, µs: a known handicap", reading.whole(0)),
+    Factor("store", "", "where the count is kept: memory, sqlite or append (a log)", reading.one_of(*engines.STORES)),
+    Factor(
+        "sync", "", "how far SQLite waits for the disk: full, normal or off; empty: not SQLite",
+        reading.one_of(*engines.SYNCS),
+    ),
+    Factor("sync_us", "µs", "how long a commit takes on a simulated device, µs; 0: there is none", reading.whole(0)),
+    Factor("hold_us", "µs", "wait asked for inside the critical section of each call, µs", reading.whole(0)),
+    Factor("work_us", "µs", "CPU time that each call burns inside the critical section, µs", reading.whole(0)),
+    Factor("burn_us", "µs", "CPU time that each call burns outside of it, µs: a known handicap", reading.whole(0)),
 )  # fmt: skip
 
 FACTORS = {factor.name: factor for factor in (*LOAD_FACTORS, *ARM_FACTORS)}

@@ -83,7 +83,7 @@ def refuse_unturnable(seats: Sequence[Seat], turn_ms: int) -> None:
     """Raise a PlanError where servers can't be stopped and continued without changing what is measured."""
     advice = "compare by solo trials (method=solo)"
     for arm in (seat.arm for seat in seats):
-        if arm.hold_us:
+        if arm.waits:
             raise PlanError(f"arm {arm.name} waits, and time runs on while a server is stopped for its turn; {advice}")
         if arm.workers > MOST_WORKERS:
             raise PlanError(

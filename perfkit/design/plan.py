@@ -220,6 +220,11 @@ def refuse_impossible(plan: Plan) -> Plan:
     """Return the plan; a PlanError where the generator or this machine can't do what it asks for."""
     for cell in plan.cells:
         load, servers = cell.load, len(cell.seats)
+        if cell.method == JOINT and (waiting := [seat.arm for seat in cell.seats if seat.arm.waits]):
+            raise PlanError(
+                f"arm {waiting[0].name} waits: servers together would leave their core idle and share a disk's journal; "
+                f"compare by solo trials (method={SOLO})"
+            )
         if load.generator == H2LOAD and (cell.method == JOINT or load.connect_per_iteration):
             what = "joint trials" if cell.method == JOINT else "connect_per_iteration=True"
             raise PlanError(f"generator={H2LOAD} and {what}: only k6 can do that; use generator={K6}")

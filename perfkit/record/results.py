@@ -88,15 +88,49 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """How long something took, µs."""
+
+    mean: float
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What went on in a server's critical section as long as it lived, warm-up included."""
+
+    held_us: Spread | None
+    """real length of the wait that `hold_us` asked for; None: it asked for none"""
+    commit_us: Spread | None
+    """of a commit; None: it had no store"""
+    batches: dict[str, int]
+    """calls that were committed together, as text → how many commits"""
+
+    @property
+    def commits(self) -> int:
+        """How many there were."""
+        return sum(self.batches.values())
+
+    @property
+    def calls_per_commit(self) -> float | None:
+        """The mean; None where nothing was committed."""
+        calls = sum(int(calls) * commits for calls, commits in self.batches.items())
+        return calls / self.commits if self.commits else None
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
     """What one server did in a trial."""
 
     calls: Calls
     final_count: int
-    """of the server's counter, after the last call"""
+    """by how much the server's counter was raised, after the last call"""
     usage: Usage
     own_s: float | None = None
     """of the window, in which it was this server's turn; None: all of it"""
+    section: Section | None = None
+    """None: a command of the user's own, which does not say; or before 0.2"""
 
     def throughput_rps(self, load: Load) -> float:
         """Return acknowledged calls per second of the window, or of the server's own part of it; 0 if it had none."""
@@ -191,7 +225,18 @@ class TrialResult:
 def _served(data: dict[str, Any]) -> Served:
     calls = data["calls"]
     durations = {name: Distribution(**calls[name]) for name in ("latency", "iteration")}
-    return Served(Calls(**{**calls, **durations}), data["final_count"], _usage(data["usage"]), data.get("own_s"))
+    return Served(
+        Calls(**{**calls, **durations}), data["final_count"], _usage(data["usage"]), data.get("own_s"),
+        section(data.get("section")),
+    )  # fmt: skip
+
+
+def section(data: dict[str, Any] | None) -> Section | None:
+    """Return what a server, or a file, says of the critical section."""
+    if data is None:
+        return None
+    held, commit = (Spread(**data[name]) if data[name] else None for name in ("held_us", "commit_us"))
+    return Section(held, commit, data["batches"])
 
 
 def _usage(data: dict[str, Any]) -> Usage:

@@ -5,7 +5,7 @@ from typing import Any
 
 from perfkit.design.factors import ARM_FACTORS, LOAD_FACTORS
 from perfkit.design.plan import SOLO
-from perfkit.record.results import Distribution, Served, TrialResult
+from perfkit.record.results import Distribution, Section, Served, TrialResult
 from perfkit.record.validity import INVALIDATING, flags
 
 PERCENTILES = {"p50": "50", "p90": "90", "p95": "95", "p99": "99", "p999": "99.9"}
@@ -58,7 +58,11 @@ COLUMNS = {
     "generator_busy": "the part of its cores that the generator used; by turns, while it was not stopped",
     "generator_peak_rss_mb": "largest resident memory of the generator, MB",
     "in_flight": "calls in flight by Little's law: throughput times mean latency",
-    "final_count": "the server's count after the last call, warm-up included",
+    "final_count": "by how much the server's count had risen after the last call, warm-up included",
+    "held_us": "real length of the wait that hold_us asked for, mean, µs; missing: none was asked for",
+    "commit_us": "how long a commit took, median, µs; missing: there was no store",
+    "commits": "commits of the store, warm-up included",
+    "calls_per_commit": "calls that were committed together, mean",
     "server_cpus": "cores that the server was pinned to; empty: none",
     "generator_cpus": "cores that the generator was pinned to; empty: none",
 }  # fmt: skip
@@ -79,7 +83,7 @@ def rows(result: TrialResult, *, complete: bool) -> list[dict[str, Any]]:
 def _row(result: TrialResult, position: int, names: Sequence[str], *, complete: bool) -> dict[str, Any]:
     trial, served = result.trial, result.served[position]
     seat, load, calls, usage = trial.seats[position], trial.load, served.calls, served.usage
-    throughput_rps = served.throughput_rps(load)
+    throughput_rps, inside = served.throughput_rps(load), served.section or Section(None, None, {})
     values = {
         "block": trial.block,
         "method": trial.method,
@@ -116,6 +120,10 @@ def _row(result: TrialResult, position: int, names: Sequence[str], *, complete: 
         "generator_busy": result.generator_busy,
         "generator_peak_rss_mb": result.generator.peak_rss_bytes / 1e6,
         "final_count": served.final_count,
+        "held_us": inside.held_us and inside.held_us.mean,
+        "commit_us": inside.commit_us and inside.commit_us.p50,
+        "commits": inside.commits,
+        "calls_per_commit": inside.calls_per_commit,
         "server_cpus": ",".join(map(str, usage.cpus)),
         "generator_cpus": ",".join(map(str, result.generator.cpus)),
         **_latency(served, throughput_rps, is_solo=trial.method == SOLO),

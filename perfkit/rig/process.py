@@ -1,25 +1,16 @@
 """Child processes: started on their cores, tied to this process's life, their CPU clocks read from outside."""
 
-import itertools
-import json
 import os
-import random
-import select
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from perfkit.design.arms import Arm
-from perfkit.errors import ServerError
 from perfkit.rig.programs.launch import ADDR_NO_RANDOMIZE
 
 LAUNCH, GUARD = (Path(__file__).parent / "programs" / f"{name}.py" for name in ("launch", "guard"))
@@ -27,17 +18,8 @@ LAUNCH, GUARD = (Path(__file__).parent / "programs" / f"{name}.py" for name in (
 CAN_PIN = sys.platform == "linux"
 """Where not, children neither stay on their cores nor die with a killed parent."""
 
-PORTS = range(20_000, 30_000)
-"""Below what Linux gives to outgoing connections, with which a port chosen beforehand could collide."""
-
-_PORTS = itertools.cycle(random.sample(PORTS, len(PORTS)))
-"""Each comes again when all others have been."""
-
 START_S = 30.0
 """How long a server may take to accept calls; it takes about 0.3 s."""
-
-STOP_S = 10.0
-"""How long a server may take to end after SIGTERM: its own time to drain, doubled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,103 +99,6 @@ def _guard(pid: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-I", "-S", str(GUARD), str(pid)], stdin=subprocess.PIPE, start_new_session=True
     )  # fmt: skip
-
-
-class RunningServer:
-    """A served arm in a process of its own."""
-
-    def __init__(
-        self, name: str, process: subprocess.Popen[bytes], log: IO[bytes], address: str, start_s: float = START_S
-    ) -> None:
-        self.name = name
-        self.address = address
-        self._start_s = start_s
-        self.pid = process.pid
-        self.has_usual_words = True
-        """whether its replies have the wire contract's words, so that their length is known"""
-        self._process = process
-        self._log = log
-
-    def members(self) -> tuple[int, ...]:
-        """Return its processes."""
-        return (self.pid,)
-
-    def ready(self) -> None:
-        """Wait until the server accepts calls."""
-        self._line(self._start_s, "accept calls")
-
-    def check(self) -> None:
-        """Raise a ServerError if the server is gone."""
-        if self._process.poll() is not None:
-            raise ServerError(f"server {self.name} died ({self._how_it_ended()}){self._output()}")
-
-    def stop(self) -> int:
-        """Let the server drain and end; return its final count."""
-        self.check()
-        self._process.send_signal(signal.SIGTERM)
-        final_count: int = self._line(STOP_S, "end after SIGTERM")["increments"]
-        self._wait()
-        if self._process.returncode != 0:
-            raise ServerError(f"server {self.name} ended badly ({self._how_it_ended()}){self._output()}")
-        return final_count
-
-    def _wait(self) -> None:
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired as error:
-            raise ServerError(
-                f"server {self.name} hangs: it did not end within {STOP_S:g} s of SIGTERM{self._output()}"
-            ) from error
-
-    def _line(self, patience_s: float, to_do: str) -> dict[str, Any]:
-        assert self._process.stdout is not None  # noqa: S101 - so says the call in `server`
-        until = time.monotonic() + patience_s
-        while True:
-            readable, _, _ = select.select([self._process.stdout], [], [], max(0.0, until - time.monotonic()))
-            if not readable:
-                raise ServerError(f"server {self.name} hangs: it did not {to_do} within {patience_s:g} s")
-            line = self._process.stdout.readline()  # servers write whole lines
-            if not line:
-                self._process.wait()
-                raise ServerError(
-                    f"server {self.name} died before it could {to_do} ({self._how_it_ended()}){self._output()}"
-                )
-            if line.startswith(b"{"):  # else somebody's sitecustomize prints
-                message: dict[str, Any] = json.loads(line)
-                return message
-
-    def _how_it_ended(self) -> str:
-        code = self._process.returncode
-        return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-
-    def _output(self) -> str:
-        self._log.seek(0)
-        text = self._log.read().decode(errors="replace").strip()
-        return f"; it said: {text[-500:]}" if text else ""
-
-
-@contextmanager
-def server(arm: Arm, place: Place, start_s: float = START_S) -> Iterator[RunningServer]:
-    """Serve one of perfkit's own arms on a free loopback port; a server that was not stopped is killed at the end."""
-    port = free_port()
-    argv = [sys.executable, "-m", "perfkit", "serve", f"--arm={arm.name}", f"--port={port}"]
-    with (
-        tempfile.TemporaryFile() as log,
-        child(argv, place, stdout=subprocess.PIPE, stderr=log) as process,
-    ):
-        yield RunningServer(arm.name, process, log, f"127.0.0.1:{port}", start_s)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on, and that this process was not given before."""
-    for port in itertools.islice(_PORTS, len(PORTS)):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise ServerError(f"no port is free from {PORTS[0]} to {PORTS[-1]}")
 
 
 def is_alike(pid: int) -> bool | None:

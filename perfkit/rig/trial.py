@@ -6,16 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from perfkit.design.factors import K6
 from perfkit.design.plan import SOLO, TIMEOUT_S, TURNS, Trial
 from perfkit.errors import LoadError, PerfkitError
 from perfkit.record.results import Served, TrialResult, Usage
-from perfkit.rig import family, foreign, generators, machine, process, turns
+from perfkit.rig import family, generators, machine, process, turns
 from perfkit.rig.generators import Programs
 from perfkit.rig.generators.contract import RunningLoad, Window, opening
 from perfkit.rig.host import siblings, usable_cpus
+from perfkit.rig.process import START_S
+from perfkit.rig.servers import Final, RunningServer, serving
 
 AFTER_WINDOW_S = TIMEOUT_S + 20
 """How long a generator may take after the window: the last calls' time limit, and a summary of a million samples."""
@@ -52,23 +55,25 @@ class Placement:
     server: tuple[int, ...] = ()
     generator: tuple[int, ...] = ()
     own_sessions: bool = True
-    start_s: float = process.START_S
+    start_s: float = START_S
     """how long a server may take until it accepts calls"""
     alike: bool = True
     """whether the servers of a joint trial are laid out alike in memory, as process.Place says why"""
+    folder: Path | None = None
+    """where servers may keep files; None: where the system has temporary ones"""
 
 
-def place(*, pin: bool, own_sessions: bool = True, start_s: float = process.START_S) -> Placement:
+def place(*, pin: bool, own_sessions: bool = True, start_s: float = START_S, folder: Path | None = None) -> Placement:
     """Give servers one core (a `threads` server is faster so) and k6 the rest, without the servers' sibling if any.
 
     No pinning on one core, or where the system offers none.
     """
     cpus = usable_cpus()
     if not pin or len(cpus) < 2 or not process.CAN_PIN:
-        return Placement(own_sessions=own_sessions, start_s=start_s)
+        return Placement(own_sessions=own_sessions, start_s=start_s, folder=folder)
     rest = cpus[1:]
     apart = tuple(cpu for cpu in rest if cpu not in siblings(cpus[0]))
-    return Placement(cpus[:1], apart or rest, own_sessions, start_s)
+    return Placement(cpus[:1], apart or rest, own_sessions, start_s, folder=folder)
 
 
 Measured = tuple[TrialResult, list[dict[str, Any]]]
@@ -95,10 +100,7 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
     where = process.Place(placement.server, alike=alike, own_session=placement.own_sessions)
     with ExitStack() as stack:
         servers = [
-            stack.enter_context(
-                (foreign if seat.arm.is_foreign else process).server(seat.arm, where, placement.start_s)
-            )
-            for seat in trial.seats
+            stack.enter_context(serving(seat.arm, where, placement.start_s, placement.folder)) for seat in trial.seats
         ]
         addresses = [server.address for server in servers]
         by_turns = trial.method == TURNS
@@ -119,7 +121,8 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
             _wait_until_ready(servers)
         layouts = [process.is_alike(server.pid) for server in servers] if where.alike else [None]
         window = [load.window() for load in loads][-1]
-        watched: list[Watched] = [*loads, *servers]
+        processes: list[RunningLoad | RunningServer] = [*loads, *servers]
+        watched: list[Watched] = [*processes]
         if by_turns:
             missing = _wait_for_all(trial, window, watched, loads)
             took_s = time.monotonic() - started_loads_s
@@ -127,23 +130,23 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
             teams = [(server.members(), load.members()) for server, load in zip(servers, loads, strict=True)]
             watchdog = stack.enter_context(_turns(trial, attempt, window, teams, placement))
             watched.append(watchdog)
-        families = [one.members() for one in (*loads, *servers)]
+        families = [one.members() for one in processes]
         own = [*families, *([(watchdog.pid,)] if by_turns else [])]
         _sleep_until(window.from_ms, watched)
         opened = _read(own, window.from_ms, placement)
         _sleep_until(window.until_ms, watched)
         closed = _read(own, window.until_ms, placement)
-        _refuse_changed(families, (*loads, *servers))
+        _refuse_changed(families, processes)
         generator_peak = sum(map(family.peak_rss_bytes, families[: len(loads)]))
         took_turns, own_s = watchdog.end(missing) if by_turns else (None, [None] * len(servers))
         summaries = [load.finish(AFTER_WINDOW_S) for load in loads]
         peaks = list(map(_peak_rss_bytes, servers))
         with ThreadPoolExecutor(len(servers)) as pool:  # all end at the same time
-            counts = list(pool.map(_stop, servers))
+            finals = list(pool.map(_stop, servers))
         numbered = [(load, number) for load in loads for number in load.numbers]
         calls = [
-            load.calls(number, count if server.has_usual_words else None)
-            for (load, number), count, server in zip(numbered, counts, servers, strict=True)
+            load.calls(number, final.increments if server.has_usual_words else None)
+            for (load, number), final, server in zip(numbered, finals, servers, strict=True)
         ]
     window_s = (closed.at_ns - opened.at_ns) / 1e9
     used_s = [(until - since) / 1e9 for since, until in zip(opened.used_ns, closed.used_ns, strict=True)]
@@ -154,8 +157,8 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
         started_at=started_at,
         took_s=time.monotonic() - started_s,
         served=tuple(
-            Served(counted, count, Usage(cpu_s, window_s, placement.server, peak), own)
-            for counted, count, cpu_s, peak, own in zip(calls, counts, servers_s, peaks, own_s, strict=True)
+            Served(counted, final.increments, Usage(cpu_s, window_s, placement.server, peak), own, final.section)
+            for counted, final, cpu_s, peak, own in zip(calls, finals, servers_s, peaks, own_s, strict=True)
         ),
         generator=Usage(generator_s, window_s, placement.generator, generator_peak),
         generator_cores_available=len(placement.generator) or len(usable_cpus()),
@@ -167,7 +170,7 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
     return result, summaries
 
 
-def _wait_until_ready(servers: Sequence[process.RunningServer]) -> None:
+def _wait_until_ready(servers: Sequence[RunningServer]) -> None:
     for server in servers:
         server.ready()
 
@@ -207,18 +210,18 @@ def _read(families: Sequence[Sequence[int]], due_ms: int, placement: Placement) 
     return _Reading(at_ns, late_ms, used_ns, machine.read((*placement.server, *placement.generator)))
 
 
-def _refuse_changed(families: Sequence[Sequence[int]], of: Sequence[RunningLoad | process.RunningServer]) -> None:
+def _refuse_changed(families: Sequence[Sequence[int]], of: Sequence[RunningLoad | RunningServer]) -> None:
     """Raise a LoadError where processes began or ended inside the window: nobody knows their CPU time."""
     for known, one in zip(families, of, strict=True):
         if one.members() != known:
             raise LoadError(f"{one.name} started or ended processes inside the window, whose CPU time is not known")
 
 
-def _stop(server: process.RunningServer) -> int:
+def _stop(server: RunningServer) -> Final:
     return server.stop()
 
 
-def _peak_rss_bytes(server: process.RunningServer) -> int:
+def _peak_rss_bytes(server: RunningServer) -> int:
     server.check()
     return family.peak_rss_bytes(server.members())
 

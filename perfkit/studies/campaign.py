@@ -1,6 +1,7 @@
 """The one runner of all studies: plans in folders, each measured, continued, kept where it is finished, or refused."""
 
 import logging
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -20,7 +21,9 @@ from perfkit.record.results import TrialResult
 from perfkit.record.validity import flags, is_valid
 from perfkit.rig import doctor, generators, host, trial
 from perfkit.rig.generators import Programs
+from perfkit.rig.servers import STORE
 from perfkit.studies.study import ONE, SHOW, Plans, Study
+from perfkit.subject.stores.disk import refuse_memory
 
 PILOT_S = (0.5, 0.8)
 """Seconds of warm-up and window of the trial that says how much a handicap burns."""
@@ -96,6 +99,9 @@ def _unfinished(plans: Plans, folder: Path, programs: Programs) -> set[str]:
 
 
 def _opened(plan: Plan, programs: Programs, out: str | Path) -> AbstractContextManager[runs.OpenRun]:
+    for arm in plan.arms:
+        if arm.is_durable:
+            refuse_memory(Path(out or runs.RUNS), f"arm {arm.name}")
     return runs.open_run(plan, _here(plan, programs), stopping.is_over, out)
 
 
@@ -106,7 +112,11 @@ def _here(plan: Plan, programs: Programs) -> Environment:
 def _measure(opened: runs.OpenRun, programs: Programs, prefix: str = "", show: Show = None) -> None:
     """Measure block after block until the plan's stop rule ends it, showing progress and time left on stderr."""
     plan = opened.plan
-    placement = trial.place(pin=plan.pin, own_sessions=not plan.share_session, start_s=plan.start_s)
+    for left in opened.folder.glob(f"{STORE}*"):  # by one that was killed
+        shutil.rmtree(left)
+    placement = trial.place(
+        pin=plan.pin, own_sessions=not plan.share_session, start_s=plan.start_s, folder=opened.folder
+    )
     if plan.pin and not placement.server:
         _log.warning("server and k6 are not pinned: that takes Linux and two cores")
     # Not drawn inside a window: whatever else runs sleeps while one is measured.

@@ -1,18 +1,11 @@
-"""The subject of the experiment: one shared count, guarded by a lock (`mutex`) or by a single owner (`inputQ`)."""
+"""The subject of the experiment: one shared count that many callers add to. `patterns` has the ways to guard it."""
 
 import logging
-import threading
-import time
-from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 from typing import Protocol
 
-from perfkit.errors import CallDropped, CounterClosed, CountOverflow, NegativeValue
-
-COUNT_MAX = 2**63 - 1
-
-Wanted = Callable[[], bool]
-"""Whether somebody still waits for the answer; asked at the last moment before a call is applied."""
+from perfkit.subject.state import State, Wanted
 
 _log = logging.getLogger(__name__)
 
@@ -25,10 +18,10 @@ class Request(Protocol):
     def wanted(self) -> bool:
         """Whether somebody still waits for the answer."""
 
-    def answer(self, count: int) -> None:
+    def answer(self, count: int) -> object:
         """Take the count as this call left it."""
 
-    def refuse(self, error: Exception) -> None:
+    def refuse(self, error: Exception) -> object:
         """Take why nothing changed."""
 
 
@@ -42,102 +35,29 @@ class Counter(Protocol):
         """Refuse what is still queued and all that comes later; return the final count."""
 
 
-def applied(count: int, by: int, wanted: Wanted) -> int:
-    """Return `count` + `by`; a CounterError says why that must not be."""
-    if not wanted():
-        raise CallDropped("the caller was gone before the call was applied")
-    if by < 0:
-        raise NegativeValue
-    if by > COUNT_MAX - count:
-        raise CountOverflow(f"adding {by} to {count} would leave 64 bits")
-    return count + by
-
-
-class MutexCounter:
-    """The count behind a lock: whoever holds it reads and writes."""
-
-    def __init__(self, count: int = 0, hold_s: float = 0.0) -> None:
-        self._count = count
-        self._hold_s = hold_s
-        self._closed = False
-        self._lock = threading.Lock()
-
-    def handle(self, request: Request) -> None:  # noqa: D102
+def take(state: State, requests: Sequence[Request]) -> None:
+    """Apply requests that are taken together, commit once for all, and only then answer; never raises."""
+    added: list[tuple[Request, int]] = []
+    for request in requests:
         try:
-            with self._lock:
-                if self._closed:
-                    raise CounterClosed("the counter is closed")
-                count = applied(self._count, request.by, request.wanted)
-                if self._hold_s:
-                    time.sleep(self._hold_s)
-                self._count = count
-        except Exception as error:  # the caller's to handle
-            request.refuse(error)
-        else:
-            request.answer(count)
-
-    def close(self) -> int:  # noqa: D102
-        with self._lock:
-            self._closed = True
-            return self._count
+            added.append((request, state.add(request.by, request.wanted)))
+        except Exception as error:  # the caller's to handle, and nobody else's
+            _tell(request.refuse, error)
+    try:
+        state.commit(len(added))
+    except Exception as error:
+        for request, _ in added:
+            _tell(request.refuse, error)
+    else:
+        for request, count in added:
+            _tell(request.answer, count)
 
 
-class InputQCounter:
-    """The count owned by one thread: all others leave their requests in its queue, and it answers them.
-
-    It answers by itself: a caller's thread that slept until it was told would have to be woken for each call, which
-    costs more than all else that the owner does (docs/hop.md).
-    """
-
-    def __init__(self, count: int = 0, hold_s: float = 0.0) -> None:
-        self._count = count
-        self._hold_s = hold_s
-        self._closed = False
-        self._requests: SimpleQueue[Request | None] = SimpleQueue()
-        self._owner = threading.Thread(target=self._own, name="inputQ owner", daemon=True)
-        self._owner.start()
-
-    def handle(self, request: Request) -> None:  # noqa: D102
-        self._requests.put(request)
-        if self._closed:  # the owner may have left before it could see this request: nobody else would answer it
-            self._refuse_queued()
-
-    def close(self) -> int:  # noqa: D102
-        self._requests.put(None)
-        self._owner.join()
-        return self._count
-
-    def _own(self) -> None:
-        while request := self._requests.get():
-            try:
-                self._apply(request)
-            except Exception:  # the owner lives on, whatever one caller is like
-                _log.exception("a call could not be answered")
-        self._closed = True  # before the queue is emptied: a request is seen here, or its caller sees the flag
-        self._refuse_queued()
-
-    def _apply(self, request: Request) -> None:
-        try:
-            count = applied(self._count, request.by, request.wanted)
-        except Exception as error:  # the caller's to handle
-            request.refuse(error)
-            return
-        if self._hold_s:
-            time.sleep(self._hold_s)
-        self._count = count
-        request.answer(count)
-
-    def _refuse_queued(self) -> None:
-        while True:
-            try:
-                request = self._requests.get_nowait()
-            except Empty:
-                return
-            if request:
-                request.refuse(CounterClosed("the counter is closed"))
-
-
-PATTERNS: dict[str, Callable[[int, float], Counter]] = {"mutex": MutexCounter, "inputQ": InputQCounter}
+def _tell(say: Callable[..., object], what: object) -> None:
+    try:
+        say(what)
+    except Exception:  # whatever one caller is like, the others are told
+        _log.exception("a call could not be answered")
 
 
 class Asked:

@@ -1,14 +1,17 @@
 """The same subject on one event loop: a count guarded by an asyncio.Lock, or owned by one task behind a queue.
 
-On one loop nothing can come between a read and a write that don't await; both stay right where they do (`hold_s`).
+On one loop nothing can come between a read and a write that don't await; both stay right where they do (a wait, or a
+commit on a thread, during which the loop goes on).
 """
 
 import asyncio
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from perfkit.errors import CounterClosed
-from perfkit.subject.counters import Wanted, applied
+from perfkit.subject.state import State, Wanted
 
 
 class AsyncCounter(Protocol):
@@ -22,11 +25,10 @@ class AsyncCounter(Protocol):
 
 
 class AsyncMutexCounter:
-    """The count behind a lock: whoever holds it reads and writes."""
+    """The count behind a lock: whoever holds it adds and commits."""
 
-    def __init__(self, count: int = 0, hold_s: float = 0.0) -> None:
-        self._count = count
-        self._hold_s = hold_s
+    def __init__(self, state: State, _: int = 0) -> None:
+        self._state = state
         self._closed = False
         self._lock = asyncio.Lock()
 
@@ -34,24 +36,22 @@ class AsyncMutexCounter:
         async with self._lock:
             if self._closed:
                 raise CounterClosed("the counter is closed")
-            count = applied(self._count, by, wanted)
-            if self._hold_s:
-                await asyncio.sleep(self._hold_s)
-            self._count = count
+            count = await _add(self._state, by, wanted)
+            await _commit(self._state, 1)
             return count
 
     async def close(self) -> int:  # noqa: D102
         async with self._lock:
             self._closed = True
-            return self._count
+            return self._state.count
 
 
 class AsyncInputQCounter:
-    """The count owned by one task: all others ask it through a queue and await a reply of their own."""
+    """The count of one task, which takes what waits, up to `batch` calls, commits once, and tells the callers."""
 
-    def __init__(self, count: int = 0, hold_s: float = 0.0) -> None:
-        self._count = count
-        self._hold_s = hold_s
+    def __init__(self, state: State, batch: int = 0) -> None:
+        self._state = state
+        self._batch = batch
         self._closed = False
         self._requests: asyncio.Queue[tuple[int, Wanted, asyncio.Future[int]] | None] = asyncio.Queue()
         self._owner = asyncio.create_task(self._own(), name="inputQ owner")
@@ -68,23 +68,66 @@ class AsyncInputQCounter:
             self._closed = True  # before the last request: none can come behind it, on one loop
             self._requests.put_nowait(None)
         await asyncio.wait([self._owner])
-        return self._count
+        return self._state.count
 
     async def _own(self) -> None:
         # While something waits, get() does not suspend: each wake-up drains the queue.
         while request := await self._requests.get():
-            by, wanted, reply = request
+            added: list[tuple[asyncio.Future[int], int]] = []
+            await self._add(request, added)
+            taken = 1
+            while taken < self._batch and not self._requests.empty():
+                more = self._requests.get_nowait()
+                if more is None:
+                    self._requests.put_nowait(None)
+                    break
+                await self._add(more, added)
+                taken += 1
             try:
-                count = applied(self._count, by, lambda: not reply.done() and wanted())  # noqa: B023 - called at once
-                if self._hold_s:
-                    await asyncio.sleep(self._hold_s)
-                self._count = count
-            except Exception as error:  # the caller's to handle: the owner lives on
-                if not reply.done():
-                    reply.set_exception(error)
+                await _commit(self._state, len(added))
+            except Exception as error:
+                for reply, _ in added:
+                    if not reply.done():
+                        reply.set_exception(error)
             else:
-                if not reply.done():
-                    reply.set_result(count)
+                for reply, count in added:
+                    if not reply.done():
+                        reply.set_result(count)
+
+    async def _add(
+        self, request: tuple[int, Wanted, "asyncio.Future[int]"], added: list[tuple["asyncio.Future[int]", int]]
+    ) -> None:
+        by, wanted, reply = request
+        try:
+            added.append((reply, await _add(self._state, by, lambda: not reply.done() and wanted())))
+        except Exception as error:  # the caller's to handle: the owner lives on
+            if not reply.done():
+                reply.set_exception(error)
 
 
-PATTERNS: dict[str, Callable[[int, float], AsyncCounter]] = {"mutex": AsyncMutexCounter, "inputQ": AsyncInputQCounter}
+async def _add(state: State, by: int, wanted: Wanted) -> int:
+    """Do `state.add`, which would hold up the loop where it waits."""
+    count = state.next(by, wanted)
+    if state.hold_s:
+        began_ns = time.perf_counter_ns()
+        await asyncio.sleep(state.hold_s)
+        state.held(began_ns)
+    state.count = count
+    return count
+
+
+async def _commit(state: State, calls: int) -> None:
+    """Do `state.commit` on a thread; a caller that is gone meanwhile lets nobody in before it is done."""
+    if state.store is None:
+        return
+    committed = asyncio.get_running_loop().run_in_executor(None, state.commit, calls)
+    try:
+        await asyncio.shield(committed)
+    except asyncio.CancelledError:
+        while not committed.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([committed])
+        raise
+
+
+PATTERNS: dict[str, Callable[[State, int], AsyncCounter]] = {"mutex": AsyncMutexCounter, "inputQ": AsyncInputQCounter}

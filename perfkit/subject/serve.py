@@ -15,6 +15,8 @@ import grpc
 from perfkit.design.arms import Arm
 from perfkit.errors import ServerError
 from perfkit.subject.engines import Engine
+from perfkit.subject.state import State
+from perfkit.subject.stores import open_store
 
 DRAIN_S = 5.0
 """How long running calls may take to end after the signal."""
@@ -34,11 +36,12 @@ class Tls:
     """with it, only clients with a certificate of that authority are let in"""
 
 
-def serve(arm: Arm, host: str, port: int, tls: Tls | None = None) -> None:
-    """Serve `arm` until SIGTERM or SIGINT, then drain; a ServerError says why it could not begin.
+def serve(arm: Arm, host: str, port: int, tls: Tls | None = None, folder: Path | None = None) -> None:
+    """Serve `arm` until SIGTERM or SIGINT, then drain; a ServerError says why it could not begin, or not go on.
 
-    First line: `{"event": "ready", "address", "pid", "arm"}`, as soon as calls are accepted. Last line:
-    `{"event": "stopped", "increments", "cpu_s"}`, the final count and the CPU time of this process.
+    `folder` is where a durable store has its files. First line: `{"event": "ready", "address", "pid", "arm", "count"}`,
+    as soon as calls are accepted. Last line: `{"event": "stopped", "increments", "cpu_s", "section"}`: by how much the
+    count was raised, as the store has it, the CPU time of this process, and what `State.told` says.
     """
     credentials = _credentials(tls) if tls else None
     if credentials is None and not _is_loopback(host):
@@ -48,17 +51,41 @@ def serve(arm: Arm, host: str, port: int, tls: Tls | None = None) -> None:
         )  # fmt: skip
     # Blocked before any thread exists, so that every thread inherits it and sigwait below is the one to get them.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    engine = start(arm, host, port, credentials)
-    _print_line(event="ready", address=engine.address, pid=os.getpid(), arm=arm.name)
+    state = state_of(arm, folder)
+    state.on_failure = lambda: os.kill(os.getpid(), signal.SIGTERM)  # who can't commit has nothing left to do
+    engine = start(arm, host, port, credentials, state)
+    _print_line(event="ready", address=engine.address, pid=os.getpid(), arm=arm.name, count=state.first)
     signal.sigwait(STOP_SIGNALS)
-    increments = engine.stop(DRAIN_S)
-    _print_line(event="stopped", increments=increments, cpu_s=time.process_time())
+    count = engine.stop(DRAIN_S)
+    state.close()
+    if state.failure:
+        raise ServerError(str(state.failure))
+    if arm.is_durable:
+        _refuse_another(count, arm, folder)
+    _print_line(event="stopped", increments=count - state.first, cpu_s=time.process_time(), section=state.told())
 
 
-def start(arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | None = None, count: int = 0) -> Engine:
-    """Start what serves `arm`, its count beginning at `count`; a ServerError says why that can't be."""
-    engine: Engine = import_module(f"perfkit.subject.engines.{arm.engine}").start(arm, host, port, credentials, count)
+def state_of(arm: Arm, folder: Path | None = None, count: int = 0) -> State:
+    """Open the state of an arm: its count begins at `count`, or where its store left off."""
+    store = open_store(arm, folder, count)
+    return State(count, hold_us=arm.hold_us, work_us=arm.work_us, store=store)
+
+
+def start(
+    arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | None = None, state: State | None = None
+) -> Engine:
+    """Start what serves `arm`; a ServerError says why that can't be."""
+    module = import_module(f"perfkit.subject.engines.{arm.engine}")
+    engine: Engine = module.start(arm, host, port, credentials, state or state_of(arm))
     return engine
+
+
+def _refuse_another(count: int, arm: Arm, folder: Path | None) -> None:
+    """Read the files again: what was said to be kept must be there."""
+    state = state_of(arm, folder)
+    state.close()
+    if state.first != count:
+        raise ServerError(f"store={arm.store} in {folder} has {state.first}, and {count} was acknowledged")
 
 
 def _credentials(tls: Tls) -> grpc.ServerCredentials:

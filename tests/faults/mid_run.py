@@ -11,8 +11,9 @@ import pytest
 
 import perfkit
 from perfkit.errors import PerfkitError
-from perfkit.rig import host, process, trial
+from perfkit.rig import host, trial
 from perfkit.rig.generators import k6
+from perfkit.rig.servers import own
 from tests.faults.bench import PLAN, Bench, fault
 
 
@@ -33,7 +34,7 @@ def _(bench: Bench) -> tuple[str, str]:
 @fault("the server is stopped (SIGSTOP)")
 def _(bench: Bench) -> tuple[str, str]:
     bench.monkeypatch.setattr(k6, "TIMEOUT_S", 1.0)
-    bench.monkeypatch.setattr(process, "STOP_S", 1.0)
+    bench.monkeypatch.setattr(own, "STOP_S", 1.0)
     return bench.broken(_signal(bench, "serve", signal.SIGSTOP))
 
 

@@ -14,9 +14,10 @@ import psutil
 from perfkit._proto import counter_pb2, counter_pb2_grpc
 from perfkit.design.arms import parse_arm
 from perfkit.design.plan import Load
-from perfkit.rig import process, trial
+from perfkit.rig import trial
 from perfkit.rig.generators import k6
 from perfkit.rig.process import Place
+from perfkit.rig.servers import serving
 from tests.faults.bench import Bench, fault
 
 METHOD = "/counter.incrementCounter/increment"
@@ -36,7 +37,7 @@ SPARE_THREADS = 4
 @contextmanager
 def _abused():
     """A server that must come out of it alive, with as many threads and files, and about as much memory."""
-    with process.server(parse_arm("threads/inputQ", 10), Place()) as server:
+    with serving(parse_arm("threads/inputQ", 10), Place()) as server:
         server.ready()
         address = server.address
         with grpc.insecure_channel(address) as channel:
@@ -56,7 +57,7 @@ def _abused():
         assert grown_mb < GROWTH_MB, f"{grown_mb:.0f} MB more"
         with grpc.insecure_channel(address) as channel:
             count = counter_pb2_grpc.incrementCounterStub(channel).increment(counter_pb2.incrementBy(value=0)).count
-        assert server.stop() == count
+        assert server.stop().increments == count
         told["count"] = str(count - 500)
 
 
@@ -164,7 +165,7 @@ def _(_bench: Bench) -> tuple[str, str]:
 
 @fault("a port that is taken")
 def _(_bench: Bench) -> tuple[str, str]:
-    with process.server(parse_arm("threads/mutex", 10), Place()) as server:
+    with serving(parse_arm("threads/mutex", 10), Place()) as server:
         server.ready()
         port = server.address.rpartition(":")[2]
         second = subprocess.run(
@@ -181,7 +182,7 @@ def _(bench: Bench) -> tuple[str, str]:
     arm, load, own = parse_arm("threads/inputQ", 10), Load(1000, 2, 10), psutil.Process()
     before = own.num_threads(), own.num_fds(), bench.descendants(own.pid)
     sizes = []
-    with process.server(arm, Place(trial.place(pin=True).server)) as server:
+    with serving(arm, Place(trial.place(pin=True).server)) as server:
         server.ready()
         address = server.address
         with k6.running(k6.find(), [address], load, Place(trial.place(pin=True).generator)) as running:
@@ -190,7 +191,7 @@ def _(bench: Bench) -> tuple[str, str]:
                 time.sleep(max(0.0, moment / 1e3 - time.time()))
                 sizes.append(psutil.Process(server.pid).memory_info().rss / 1e6)
             told = k6.calls(running.finish(60), 0)
-        final_count = server.stop()
+        final_count = server.stop().increments
     assert final_count == told.acknowledged_total
     assert not told.failed_total
     assert own.num_threads() <= before[0] + SPARE_THREADS

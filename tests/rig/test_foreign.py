@@ -5,8 +5,9 @@ import pytest
 from perfkit.design.arms import parse_arm
 from perfkit.design.plan import Load
 from perfkit.errors import LoadError, ServerError
-from perfkit.rig import foreign, generators, trial
+from perfkit.rig import generators, trial
 from perfkit.rig.process import Place
+from perfkit.rig.servers import foreign
 from tests.conftest import plan_compare, solo
 
 pytestmark = pytest.mark.load

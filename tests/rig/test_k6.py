@@ -13,6 +13,7 @@ from perfkit.errors import LoadError
 from perfkit.rig import process
 from perfkit.rig.generators import k6
 from perfkit.rig.process import Place
+from perfkit.rig.servers import serving
 from tests.conftest import ROOT
 
 RECORDED = ROOT / "tests" / "data" / "k6"
@@ -126,7 +127,7 @@ def test_by_hand_the_script_prints_what_it_measured():
     from perfkit.design.arms import parse_arm
 
     arm = parse_arm("mutex", 10)
-    with process.server(arm, process.Place()) as server:
+    with serving(arm, process.Place()) as server:
         told = subprocess.run(
             [k6.find().path, "run", "-q", "--address=", "-e", f"ADDRESS={server.address}", "-e", "WAIT_S=10",
              "-e", "VUS=2", "-e", "DURATION_S=1", "-e", "WARMUP_S=0.2", str(ROOT / "k6" / "counter.js")],
@@ -142,7 +143,7 @@ def test_a_server_that_dies_under_load_is_counted_as_failures_with_a_pause():
     arm = parse_arm("mutex", 10)
     load = Load(vus=3, warmup_s=0, duration_s=3)
     with (
-        process.server(arm, process.Place()) as server,
+        serving(arm, process.Place()) as server,
         k6.running(k6.find(), [server.address], load, Place()) as running,
     ):
         running.window()

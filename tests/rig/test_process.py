@@ -12,6 +12,7 @@ from perfkit.errors import ServerError
 from perfkit.rig import family, process
 from perfkit.rig.host import usable_cpus
 from perfkit.rig.process import Place
+from perfkit.rig.servers import own, serving
 
 MUTEX = parse_arm("mutex", 10)
 
@@ -46,12 +47,12 @@ def is_zombie_or_gone(pid):
 
 
 def test_a_server_says_where_it_is_counts_and_ends_in_order():
-    with process.server(MUTEX, Place()) as server:
+    with serving(MUTEX, Place()) as server:
         server.ready()
         assert server.address.startswith("127.0.0.1:")
         assert family.cpu_ns([server.pid]) > 0
         assert family.peak_rss_bytes([server.pid]) > 10**7
-        assert server.stop() == 0
+        assert server.stop().increments == 0
 
 
 def test_what_would_change_a_servers_cost_does_not_reach_it_and_a_line_of_somebody_elses_is_passed_over(
@@ -61,7 +62,7 @@ def test_what_would_change_a_servers_cost_does_not_reach_it_and_a_line_of_somebo
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     for name in ("PYTHONASYNCIODEBUG", "GRPC_TRACE", "http_proxy"):
         monkeypatch.setenv(name, "1")
-    with process.server(MUTEX, Place()) as server:
+    with serving(MUTEX, Place()) as server:
         server.ready()
         assert server.address.startswith("127.0.0.1:")
         variables = Path(f"/proc/{server.pid}/environ").read_bytes().split(b"\0")
@@ -70,7 +71,7 @@ def test_what_would_change_a_servers_cost_does_not_reach_it_and_a_line_of_somebo
 
 
 def test_a_server_is_killed_at_the_end_of_its_block_of_code():
-    with process.server(MUTEX, Place()) as server:
+    with serving(MUTEX, Place()) as server:
         server.ready()
         pid = server.pid
     assert gone_within([pid], 5)
@@ -108,9 +109,10 @@ def test_a_child_and_what_it_started_in_its_session_die_at_the_end():
 
 def test_a_server_dies_with_its_killed_parent(descendants):
     source = (
-        "from perfkit.rig import process; from perfkit.design.arms import parse_arm; import time\n"
+        "import time; from perfkit.rig import process; from perfkit.rig.servers import serving\n"
+        "from perfkit.design.arms import parse_arm\n"
         "arm = parse_arm('inputQ', 10)\n"
-        "with process.server(arm, process.Place()) as server:\n"
+        "with serving(arm, process.Place()) as server:\n"
         "    server.ready(); print('ready', flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen(python(source), stdout=subprocess.PIPE)
@@ -126,7 +128,7 @@ def test_a_server_dies_with_its_killed_parent(descendants):
 def test_a_server_that_can_not_start_says_why(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     with pytest.raises(FileNotFoundError):
-        with process.server(MUTEX, Place()):
+        with serving(MUTEX, Place()):
             pass
     monkeypatch.undo()
     with process.child(["no-such-program"], Place(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
@@ -157,7 +159,7 @@ def test_a_child_has_a_session_of_its_own_unless_told_otherwise(own_session):
 
 
 def test_a_server_that_died_is_named_with_its_signal():
-    with process.server(MUTEX, Place()) as server:
+    with serving(MUTEX, Place()) as server:
         server.ready()
         os.kill(server.pid, signal.SIGKILL)
         server._process.wait()
@@ -166,8 +168,8 @@ def test_a_server_that_died_is_named_with_its_signal():
 
 
 def test_a_server_that_hangs_is_named(monkeypatch):
-    monkeypatch.setattr(process, "STOP_S", 0.5)
-    with process.server(MUTEX, Place()) as server:
+    monkeypatch.setattr(own, "STOP_S", 0.5)
+    with serving(MUTEX, Place()) as server:
         server.ready()
         os.kill(server.pid, signal.SIGSTOP)
         with pytest.raises(ServerError, match=r"hangs: it did not end after SIGTERM within 0\.5 s"):

@@ -4,7 +4,7 @@ from typing import Protocol
 
 
 class Engine(Protocol):
-    """A running server; each module has `start(arm, host, port, credentials, count) -> Engine`."""
+    """A running server; each module has `start(arm, host, port, credentials, state) -> Engine`."""
 
     address: str
     """host:port, with the real port where 0 was asked for"""

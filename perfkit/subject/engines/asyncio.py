@@ -12,6 +12,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from perfkit.design.arms import Arm
 from perfkit.subject.counters_async import PATTERNS
 from perfkit.subject.engines import contract
+from perfkit.subject.state import State
+from perfkit.subject.work import burn
 
 T = TypeVar("T")
 
@@ -19,12 +21,14 @@ T = TypeVar("T")
 class AsyncioEngine:
     """A server that runs from its construction until `stop`."""
 
-    def __init__(self, arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | None, count: int) -> None:
+    def __init__(
+        self, arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | None, state: State
+    ) -> None:
         self._burn_us = arm.burn_us
         self._loop: asyncio.AbstractEventLoop = import_module(arm.loop).new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="event loop", daemon=True)
         self._thread.start()
-        self.address = self._run(self._start(arm, host, port, credentials, count))
+        self.address = self._run(self._start(arm, host, port, credentials, state))
 
     def stop(self, grace_s: float) -> int:  # noqa: D102
         count = self._run(self._stop(grace_s))
@@ -37,9 +41,9 @@ class AsyncioEngine:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _start(
-        self, arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | None, count: int
+        self, arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | None, state: State
     ) -> str:
-        self._counter = PATTERNS[arm.pattern](count, arm.hold_us / 1e6)
+        self._counter = PATTERNS[arm.pattern](state, arm.batch)
         self._server = grpc.aio.server(options=contract.OPTIONS)
         contract.add_increment(self._server, grpc.unary_unary_rpc_method_handler(self._increment))
         self._health = health.aio.HealthServicer()
@@ -53,13 +57,15 @@ class AsyncioEngine:
     async def _stop(self, grace_s: float) -> int:
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_s)
-        return await self._counter.close()
+        count = await self._counter.close()
+        await self._loop.shutdown_default_executor()  # of threads that wait for commits
+        return count
 
     async def _increment(self, raw: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
         try:
             by = contract.read(raw)
             if self._burn_us:
-                contract.burn(self._burn_us)
+                burn(self._burn_us)
             return contract.written(await self._counter.increment(by, lambda: _has_time(context)))
         except Exception as error:
             await context.abort(*contract.status_of(error))

@@ -1,6 +1,5 @@
 """The wire contract, the same for every engine: bytes in and out, statuses, limits, health and reflection."""
 
-import time
 from typing import Any
 
 import grpc
@@ -17,6 +16,7 @@ from perfkit.errors import (
     NegativeValue,
     OversizeRequest,
     ServerError,
+    StoreFailed,
 )
 
 SERVICE = counter_pb2.DESCRIPTOR.services_by_name["incrementCounter"].full_name
@@ -38,6 +38,7 @@ STATUS_OF: dict[type[Exception], grpc.StatusCode] = {
     CountOverflow: grpc.StatusCode.OUT_OF_RANGE,
     CallDropped: grpc.StatusCode.CANCELLED,
     CounterClosed: grpc.StatusCode.UNAVAILABLE,
+    StoreFailed: grpc.StatusCode.INTERNAL,
     GarbledRequest: grpc.StatusCode.INTERNAL,
     OversizeRequest: grpc.StatusCode.RESOURCE_EXHAUSTED,  # where the transport has not refused it before
 }
@@ -66,13 +67,6 @@ def written(count: int) -> bytes:
 def status_of(error: Exception) -> tuple[grpc.StatusCode, str]:
     """Return code and details of the status that tells a caller of an error."""
     return STATUS_OF.get(type(error), grpc.StatusCode.UNKNOWN), str(error)
-
-
-def burn(duration_us: int) -> None:
-    """Use CPU time, by this thread's own clock: waiting would cost nothing, and the wall clock counts others' turns."""
-    until = time.thread_time_ns() + duration_us * 1000
-    while time.thread_time_ns() < until:
-        pass
 
 
 def add_increment(server: Any, handler: "grpc.RpcMethodHandler[bytes, bytes]") -> None:

@@ -4,7 +4,8 @@
 With `batch`, `inputQ` uses the layer beneath: the transport's own queue is the queue, one owner takes up to so many
 calls from it at once, and no other thread of Python sees a call.
 
-What the transport can't do: TLS (refused), and refusing a message over the limit before it is in memory.
+What the transport can't do: TLS (refused), refusing a message over the limit before it is in memory, and saying that a
+caller is gone before it is answered: where a batch is committed before that, such a call is applied.
 """
 
 import tempfile
@@ -16,10 +17,14 @@ import grpc
 import pygrpc_native
 
 from perfkit.design.arms import Arm
+from perfkit.design.engines import ENGINES
 from perfkit.errors import CounterClosed, ServerError
-from perfkit.subject.counters import PATTERNS, applied, increment
+from perfkit.subject.counters import increment, take
 from perfkit.subject.engines import Engine, contract
 from perfkit.subject.engines.workers import Workers, WorkersEngine
+from perfkit.subject.patterns import PATTERNS
+from perfkit.subject.state import State
+from perfkit.subject.work import burn
 
 METHOD = f"/{contract.SERVICE}/increment"
 
@@ -32,17 +37,18 @@ POLL_S = 0.005
 """How often a draining server looks whether all answers have left."""
 
 
-def start(arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | None, count: int) -> Engine:
+def start(arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | None, state: State) -> Engine:
     """Start the server that serves `arm`."""
     if credentials:
         raise ServerError("engine native has no TLS; leave out --tls-cert, or take engine threads or asyncio")
-    return (BatchEngine if arm.batch else ServicerEngine)(arm, host, port, count)
+    takes_calls_itself = arm.batch and arm.pattern in ENGINES[arm.engine].lone_owner
+    return (BatchEngine if takes_calls_itself else ServicerEngine)(arm, host, port, state)
 
 
 class ServicerEngine(WorkersEngine):
     """A server with handlers on worker threads, as grpcio's sync one has them."""
 
-    def __init__(self, arm: Arm, host: str, port: int, count: int) -> None:
+    def __init__(self, arm: Arm, host: str, port: int, state: State) -> None:
         self._burn_us = arm.burn_us
         workers = Workers(arm.workers)
         server = pygrpc_native.Server(
@@ -51,14 +57,14 @@ class ServicerEngine(WorkersEngine):
             io_threads=IO_THREADS,
         )
         handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(self._increment)
-        counter = PATTERNS[arm.pattern](count, arm.hold_us / 1e6)
+        counter = PATTERNS[arm.pattern](state, arm.batch)
         super().__init__(server, workers, counter, handler, (host, port), None)
 
     def _increment(self, raw: bytes, context: grpc.ServicerContext) -> bytes:
         try:
             by = contract.read(raw)
             if self._burn_us:
-                contract.burn(self._burn_us)
+                burn(self._burn_us)
             count = increment(self._counter, by, lambda: context.time_remaining() > 0 and context.is_active())
         except Exception as error:
             context.abort(*contract.status_of(error))
@@ -68,9 +74,9 @@ class ServicerEngine(WorkersEngine):
 class BatchEngine:
     """A server whose only handler is the owner: it drains the transport's queue, batch by batch."""
 
-    def __init__(self, arm: Arm, host: str, port: int, count: int) -> None:
+    def __init__(self, arm: Arm, host: str, port: int, state: State) -> None:
         self._arm = arm
-        self._count = count
+        self._state = state
         self._draining = False
         try:
             self._front = pygrpc_native.NativeGrpcFront(
@@ -107,7 +113,7 @@ class BatchEngine:
         self._front.close()
         self._owner.join()
         self._folder.cleanup()
-        return self._count
+        return self._state.count
 
     def _own(self) -> None:
         refusing = False
@@ -115,32 +121,60 @@ class BatchEngine:
             draining = self._draining
             if draining and not refusing:  # what waits by now is still answered, what comes later is refused
                 events += self._front.recv_batch(EVERYTHING, 0) or []
-            for _, call_id, _, raw, _ in events:
-                self._answer(call_id, b"" if raw is None else raw, refusing=refusing)
+            calls = [call for _, call_id, _, raw, _ in events if (call := self._read(call_id, raw, refusing=refusing))]
+            if self._state.store:
+                take(self._state, calls)
+            else:
+                for call in calls:
+                    self._apply(call)
             refusing = draining
 
-    def _answer(self, call_id: int, raw: bytes, *, refusing: bool) -> None:
+    def _read(self, call_id: int, raw: bytes | None, *, refusing: bool) -> "BatchCall | None":
         try:
             if refusing:
                 raise CounterClosed("the server is shutting down")
-            by = contract.read(raw)
-            if self._arm.burn_us:
-                contract.burn(self._arm.burn_us)
-            count = applied(self._count, by, _always)
-            if self._arm.hold_us:
-                time.sleep(self._arm.hold_us / 1e6)
+            by = contract.read(raw or b"")
         except Exception as error:  # the owner lives on, whatever one caller is like
-            code, details = contract.status_of(error)
-            self._front.fail(call_id, code.value[0], details)
+            BatchCall(0, call_id, self._front).refuse(error)
+            return None
+        if self._arm.burn_us:
+            burn(self._arm.burn_us)
+        return BatchCall(by, call_id, self._front)
+
+    def _apply(self, call: "BatchCall") -> None:
+        """Answer before it is applied: a caller that is gone gets no answer, and then nothing must be applied."""
+        before = self._state.count
+        try:
+            count = self._state.add(call.by, call.wanted)
+        except Exception as error:
+            call.refuse(error)
         else:
-            # Answered before it is applied: a caller that is gone gets no answer, and then nothing must be applied.
-            if self._front.respond(call_id, contract.written(count)):
-                self._count = count
+            if not call.answer(count):
+                self._state.count = before
 
     def _all_answered(self) -> bool:
         metrics = (self._front.metrics() or {})["methods"][METHOD]
         return bool(metrics["started"] == sum(status["count"] for status in metrics["status"].values()))
 
 
-def _always() -> bool:
-    return True
+class BatchCall:
+    """One call off the transport, as a counter's Request."""
+
+    __slots__ = ("_front", "_id", "by")
+
+    def __init__(self, by: int, call_id: int, front: pygrpc_native.NativeGrpcFront) -> None:
+        self.by = by
+        self._id = call_id
+        self._front = front
+
+    def wanted(self) -> bool:
+        """The transport does not say who is gone before it is asked to answer."""
+        return True
+
+    def answer(self, count: int) -> bool:
+        """Answer; return whether somebody still waited for it."""
+        return bool(self._front.respond(self._id, contract.written(count)))
+
+    def refuse(self, error: Exception) -> None:  # noqa: D102
+        code, details = contract.status_of(error)
+        self._front.fail(self._id, code.value[0], details)

@@ -21,9 +21,11 @@ from grpc import _common, _server
 
 from perfkit.design.arms import Arm
 from perfkit.errors import CounterError
-from perfkit.subject.counters import PATTERNS
 from perfkit.subject.engines import contract
 from perfkit.subject.engines.workers import Workers, WorkersEngine
+from perfkit.subject.patterns import PATTERNS
+from perfkit.subject.state import State
+from perfkit.subject.work import burn
 
 
 class Call:
@@ -54,12 +56,14 @@ class Call:
 class ThreadsEngine(WorkersEngine):
     """grpcio's sync server."""
 
-    def __init__(self, arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | None, count: int) -> None:
+    def __init__(
+        self, arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | None, state: State
+    ) -> None:
         self._burn_us = arm.burn_us
         workers = Workers(arm.workers)
         server = grpc.server(workers, options=contract.OPTIONS)  # type: ignore[arg-type]
         handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_stream_rpc_method_handler(self._increment)
-        counter = PATTERNS[arm.pattern](count, arm.hold_us / 1e6)
+        counter = PATTERNS[arm.pattern](state, arm.batch)
         super().__init__(server, workers, counter, handler, (host, port), credentials)
 
     def _increment(self, raw: bytes, context: grpc.ServicerContext, _: Callable[[bytes], None]) -> None:
@@ -68,7 +72,7 @@ class ThreadsEngine(WorkersEngine):
         except CounterError as error:
             context.abort(*contract.status_of(error))
         if self._burn_us:
-            contract.burn(self._burn_us)
+            burn(self._burn_us)
         self._counter.handle(Call(by, context))
 
     _increment.experimental_non_blocking = True  # type: ignore[attr-defined]

@@ -18,7 +18,8 @@ from perfkit.design.arms import Arm
 from perfkit.errors import ServerError
 from perfkit.rig import family, process
 from perfkit.rig.generators import h2load
-from perfkit.rig.process import Place, RunningServer
+from perfkit.rig.process import START_S, Place
+from perfkit.rig.servers.own import Final, RunningServer, free_port
 
 CALL_S = 5.0
 """How long one call that asks for the count may take."""
@@ -64,7 +65,7 @@ class ForeignServer(RunningServer):
                 "daemon, say), whose CPU time perfkit can't read; start the server itself"
             )
 
-    def stop(self) -> int:
+    def stop(self) -> Final:
         """Ask for the final count, then end the server by SIGTERM; how it exits is its own matter."""
         self.check()
         try:
@@ -73,7 +74,7 @@ class ForeignServer(RunningServer):
             raise ServerError(f"server {self.name} did not say its count at the end: {error}") from error
         os.kill(self.pid, signal.SIGTERM)
         self._wait()
-        return final_count - self._began_at
+        return Final(final_count - self._began_at)
 
     def _count(self) -> int:
         with grpc.insecure_channel(self.address, options=[("grpc.enable_http_proxy", 0)]) as channel:
@@ -89,9 +90,9 @@ class ForeignServer(RunningServer):
 
 
 @contextmanager
-def server(arm: Arm, place: Place, start_s: float = process.START_S) -> Iterator[ForeignServer]:
+def server(arm: Arm, place: Place, start_s: float = START_S) -> Iterator[ForeignServer]:
     """Run the command of a foreign arm; it is killed at the end if it was not stopped."""
-    port = process.free_port()
+    port = free_port()
     argv = [word.replace("{port}", str(port)) for word in shlex.split(arm.command)]
     with (
         tempfile.TemporaryFile() as log,

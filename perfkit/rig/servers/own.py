@@ -1,0 +1,145 @@
+"""Servers as processes: those of perfkit's own arms, and what is asked of any."""
+
+import itertools
+import json
+import random
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from perfkit.design.arms import Arm
+from perfkit.errors import ServerError
+from perfkit.record.results import Section, section
+from perfkit.rig.process import START_S, Place, child
+
+PORTS = range(20_000, 30_000)
+"""Below what Linux gives to outgoing connections, with which a port chosen beforehand could collide."""
+
+_PORTS = itertools.cycle(random.sample(PORTS, len(PORTS)))
+"""Each comes again when all others have been."""
+
+STORE = ".store-"
+"""How folders begin in which the servers of a trial have their files."""
+
+STOP_S = 10.0
+"""How long a server may take to end after SIGTERM: its own time to drain, doubled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """What a server said when it had ended."""
+
+    increments: int
+    """by how much its count was raised"""
+    section: Section | None = None
+
+
+class RunningServer:
+    """A served arm in a process of its own."""
+
+    def __init__(
+        self, name: str, process: subprocess.Popen[bytes], log: IO[bytes], address: str, start_s: float = START_S
+    ) -> None:
+        self.name = name
+        self.address = address
+        self._start_s = start_s
+        self.pid = process.pid
+        self.has_usual_words = True
+        """whether its replies have the wire contract's words, so that their length is known"""
+        self._process = process
+        self._log = log
+
+    def members(self) -> tuple[int, ...]:
+        """Return its processes."""
+        return (self.pid,)
+
+    def ready(self) -> None:
+        """Wait until the server accepts calls."""
+        self._line(self._start_s, "accept calls")
+
+    def check(self) -> None:
+        """Raise a ServerError if the server is gone."""
+        if self._process.poll() is not None:
+            raise ServerError(f"server {self.name} died ({self._how_it_ended()}){self._output()}")
+
+    def stop(self) -> Final:
+        """Let the server drain and end."""
+        self.check()
+        self._process.send_signal(signal.SIGTERM)
+        told = self._line(STOP_S, "end after SIGTERM")
+        self._wait()
+        if self._process.returncode != 0:
+            raise ServerError(f"server {self.name} ended badly ({self._how_it_ended()}){self._output()}")
+        return Final(told["increments"], section(told["section"]))
+
+    def _wait(self) -> None:
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired as error:
+            raise ServerError(
+                f"server {self.name} hangs: it did not end within {STOP_S:g} s of SIGTERM{self._output()}"
+            ) from error
+
+    def _line(self, patience_s: float, to_do: str) -> dict[str, Any]:
+        assert self._process.stdout is not None  # noqa: S101 - so says the call in `server`
+        until = time.monotonic() + patience_s
+        while True:
+            readable, _, _ = select.select([self._process.stdout], [], [], max(0.0, until - time.monotonic()))
+            if not readable:
+                raise ServerError(f"server {self.name} hangs: it did not {to_do} within {patience_s:g} s")
+            line = self._process.stdout.readline()  # servers write whole lines
+            if not line:
+                self._process.wait()
+                raise ServerError(
+                    f"server {self.name} died before it could {to_do} ({self._how_it_ended()}){self._output()}"
+                )
+            if line.startswith(b"{"):  # else somebody's sitecustomize prints
+                message: dict[str, Any] = json.loads(line)
+                return message
+
+    def _how_it_ended(self) -> str:
+        code = self._process.returncode
+        return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+    def _output(self) -> str:
+        self._log.seek(0)
+        text = self._log.read().decode(errors="replace").strip()
+        return f"; it said: {text[-500:]}" if text else ""
+
+
+@contextmanager
+def server(arm: Arm, place: Place, start_s: float = START_S, folder: Path | None = None) -> Iterator[RunningServer]:
+    """Serve one of perfkit's own arms on a free loopback port; a server that was not stopped is killed at the end.
+
+    One whose store is on a disk has its files in `folder` until then.
+    """
+    port = free_port()
+    argv = [sys.executable, "-m", "perfkit", "serve", f"--arm={arm.name}", f"--port={port}"]
+    with ExitStack() as stack:
+        if arm.is_durable:
+            files = tempfile.TemporaryDirectory(prefix=STORE, dir=folder, ignore_cleanup_errors=True)
+            argv.append(f"--folder={stack.enter_context(files)}")
+        log = stack.enter_context(tempfile.TemporaryFile())
+        process = stack.enter_context(child(argv, place, stdout=subprocess.PIPE, stderr=log))
+        yield RunningServer(arm.name, process, log, f"127.0.0.1:{port}", start_s)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on, and that this process was not given before."""
+    for port in itertools.islice(_PORTS, len(PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise ServerError(f"no port is free from {PORTS[0]} to {PORTS[-1]}")

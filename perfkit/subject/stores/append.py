@@ -1,0 +1,114 @@
+"""Store `append`: a log, to which each commit appends the count, and is there when fsync has returned.
+
+The file begins with MAGIC; then come records of a count and the CRC of that. A last record that is torn was never
+acknowledged, and is cut off; any other that is wrong is damage, and refused.
+"""
+
+import fcntl
+import os
+import struct
+import zlib
+from pathlib import Path
+
+from perfkit.design.arms import Arm
+from perfkit.errors import ServerError, StoreFailed
+
+NAME = "count.log"
+
+MAGIC = b"perfkit count 1\n"
+
+COUNT, CRC = struct.Struct("<q"), struct.Struct("<I")
+RECORD = COUNT.size + CRC.size
+
+
+class AppendLog:
+    """A log that this process alone appends to."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise _unusable(path, error.strerror or str(error)) from error
+        try:
+            self.count = self._begin()
+        except OSError as error:
+            os.close(self._file)
+            raise _unusable(path, error.strerror or str(error)) from error
+        except ServerError:
+            os.close(self._file)
+            raise
+
+    def commit(self, count: int) -> None:  # noqa: D102
+        try:
+            self._write(_record(count))
+            os.fsync(self._file)
+        except OSError as error:
+            raise StoreFailed(
+                f"store append: {self._path} can't be written: {error.strerror}; what was "
+                "acknowledged is there: mend that and start again"
+            ) from error
+        self.count = count
+
+    def close(self) -> None:  # noqa: D102
+        os.close(self._file)
+
+    def _begin(self) -> int:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ServerError(
+                f"store append: {self._path} is in use by another process; end that, or name another --folder"
+            ) from error
+        content = self._path.read_bytes()
+        if len(content) < len(MAGIC) and MAGIC.startswith(content):  # new, or torn before anything was in it
+            os.ftruncate(self._file, 0)
+            self._write(MAGIC)
+            os.fsync(self._file)
+            _sync_folder(self._path.parent)
+            return 0
+        if not content.startswith(MAGIC):
+            raise _unusable(self._path, f"it begins otherwise than {MAGIC!r}: it is no log of this version")
+        return self._read(content)
+
+    def _read(self, content: bytes) -> int:
+        """Return the last count; cut off a torn record behind it."""
+        count, end = 0, len(MAGIC)
+        for start in range(len(MAGIC), len(content), RECORD):
+            record = content[start : start + RECORD]
+            if len(record) < RECORD or record != _record(COUNT.unpack_from(record)[0]):
+                if start + RECORD < len(content):
+                    raise _unusable(self._path, f"the record at byte {start} is damaged, and it is not the last")
+                break
+            (count,) = COUNT.unpack_from(record)
+            end = start + RECORD
+        if end < len(content):
+            os.ftruncate(self._file, end)
+        return count
+
+    def _write(self, content: bytes) -> None:
+        while content:
+            content = content[os.write(self._file, content) :]
+
+
+def open_store(folder: Path, _: Arm) -> AppendLog:
+    """Open the log in a folder, or begin one."""
+    return AppendLog(folder / NAME)
+
+
+def _record(count: int) -> bytes:
+    packed = COUNT.pack(count)
+    return packed + CRC.pack(zlib.crc32(packed))
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the name of a new file durable too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _unusable(path: Path, why: str) -> ServerError:
+    return ServerError(f"store append: {path} can't be used: {why}; nothing was changed, name another --folder")

@@ -1,0 +1,85 @@
+"""Store `sqlite`: an embedded database with a write-ahead log, and one row, the count."""
+
+import sqlite3
+from pathlib import Path
+
+from perfkit.design.arms import Arm
+from perfkit.errors import ServerError, StoreFailed
+
+NAME = "count.db"
+
+APPLICATION, SCHEMA = 0x70657266, 1
+"""What the file's header says of whose it is ("perf"), and which form its table has."""
+
+CREATE = f"""
+BEGIN EXCLUSIVE;
+CREATE TABLE counter (id INTEGER PRIMARY KEY CHECK (id = 1), count INTEGER NOT NULL);
+INSERT INTO counter VALUES (1, 0);
+PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = {SCHEMA};
+COMMIT;
+"""  # noqa: S608 - two numbers of its own
+
+
+class SqliteStore:
+    """A database that this process has for itself."""
+
+    def __init__(self, path: Path, sync: str) -> None:
+        self._path = path
+        try:
+            # Autocommit: each statement is a transaction. Any thread may commit; the pattern sees to it that one does.
+            self._database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise _unusable(path, str(error)) from error
+        try:
+            self.count = self._begin(sync)
+        except sqlite3.Error as error:
+            self._database.close()
+            raise _unusable(path, str(error)) from error
+        except ServerError:
+            self._database.close()
+            raise
+
+    def commit(self, count: int) -> None:  # noqa: D102
+        try:
+            self._database.execute("UPDATE counter SET count = ? WHERE id = 1", (count,))
+        except sqlite3.Error as error:
+            raise StoreFailed(
+                f"store sqlite: {self._path} can't be written: {error}; what was "
+                "acknowledged is there: mend that and start again"
+            ) from error
+        self.count = count
+
+    def close(self) -> None:  # noqa: D102
+        self._database.close()
+
+    def _begin(self, sync: str) -> int:
+        database = self._database
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        if not database.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.executescript(CREATE)
+        ours = (APPLICATION, SCHEMA)
+        found = tuple(database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+        if found != ours:
+            raise _unusable(self._path, f"its application and schema are {found}, not {ours}: another program's")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute(f"PRAGMA synchronous = {sync}")
+        database.execute("BEGIN EXCLUSIVE")
+        database.execute("COMMIT")  # from here on it is this process's alone
+        if (told := database.execute("PRAGMA integrity_check").fetchone()[0]) != "ok":
+            raise _unusable(self._path, f"it is damaged ({told})")
+        rows = database.execute("SELECT count FROM counter").fetchall()
+        if len(rows) != 1:
+            raise _unusable(self._path, f"it has {len(rows)} counts")
+        count: int = rows[0][0]
+        return count
+
+
+def open_store(folder: Path, arm: Arm) -> SqliteStore:
+    """Open the database in a folder, or make one."""
+    return SqliteStore(folder / NAME, arm.sync)
+
+
+def _unusable(path: Path, why: str) -> ServerError:
+    return ServerError(f"store sqlite: {path} can't be used: {why}; nothing was changed, name another --folder")
