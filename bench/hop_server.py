@@ -6,16 +6,17 @@ python bench/hop_server.py PORT WORKERS WAY
 import sys
 import threading
 import time
-from collections import deque
 from queue import Empty
 
 from grpc import _server
 from grpc._cython import cygrpc
 
 from perfkit.design.arms import parse_arm
-from perfkit.subject import counters
-from perfkit.subject.counters import Asked, InputQCounter, applied
+from perfkit.subject.counters import Asked, take
 from perfkit.subject.engines import threads, workers
+from perfkit.subject.patterns import PATTERNS
+from perfkit.subject.patterns.combining import CombiningCounter
+from perfkit.subject.patterns.input_q import InputQCounter
 from perfkit.subject.serve import serve
 
 
@@ -77,7 +78,7 @@ class Drained(ReplyLock):
             except Empty:
                 pass
             for request in batch:
-                self._count = request.outcome = applied(self._count, request.by, request.wanted)
+                request.outcome = self._state.add(request.by, request.wanted)
             for request in batch:
                 request.told.release()
 
@@ -94,31 +95,7 @@ class Yielding(ReplyLock):
                 request = self._requests.get()
             if not request:
                 return
-            self._apply(request)
-
-
-class Combining:
-    """Whoever finds the owner's role free takes it and serves all that wait: no owner, but a pattern of its own."""
-
-    def __init__(self, count=0, hold_s=0.0):
-        del hold_s
-        self._count = count
-        self._waiting = deque()
-        self._role = threading.Lock()
-
-    def handle(self, request):  # noqa: D102
-        self._waiting.append(request)
-        while self._waiting and self._role.acquire(blocking=False):
-            try:
-                while self._waiting:
-                    one = self._waiting.popleft()
-                    self._count = applied(self._count, one.by, one.wanted)
-                    one.answer(self._count)
-            finally:
-                self._role.release()
-
-    def close(self):  # noqa: D102
-        return self._count
+            take(self._state, [request])
 
 
 class HandedOver(workers.Workers):
@@ -145,7 +122,7 @@ class HandedOver(workers.Workers):
 
 
 WAYS = {"reply-queue": ReplyQueue, "reply-lock": ReplyLock, "drained": Drained, "yielding": Yielding,
-        "combining": Combining}  # fmt: skip
+        "combining": CombiningCounter}  # fmt: skip
 
 HANDED_OVER = "handed-over"
 
@@ -155,7 +132,7 @@ def main(port, workers, way):
     if way == HANDED_OVER:
         threads.Workers = HandedOver
     else:
-        counters.PATTERNS["inputQ"] = WAYS[way]
+        PATTERNS["inputQ"] = WAYS[way]
     serve(parse_arm(f"threads/{pattern}", workers), "127.0.0.1", port)
 
 

@@ -222,7 +222,7 @@ def refuse_impossible(plan: Plan) -> Plan:
         load, servers = cell.load, len(cell.seats)
         if cell.method == JOINT and (waiting := [seat.arm for seat in cell.seats if seat.arm.waits]):
             raise PlanError(
-                f"arm {waiting[0].name} waits: servers together would leave their core idle and share a disk's journal; "
+                f"arm {waiting[0].name} waits: together, servers leave their core idle and share a disk's journal; "
                 f"compare by solo trials (method={SOLO})"
             )
         if load.generator == H2LOAD and (cell.method == JOINT or load.connect_per_iteration):

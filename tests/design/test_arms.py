@@ -6,10 +6,10 @@ from importlib import import_module
 import pytest
 
 from perfkit.design.arms import Arm, parse_arm
-from perfkit.design.engines import ENGINES, LOOPS, PATTERNS
+from perfkit.design.engines import DURABLE, ENGINES, LOOPS, PATTERNS
 from perfkit.errors import PlanError
-from perfkit.subject.counters import PATTERNS as COUNTERS
 from perfkit.subject.counters_async import PATTERNS as ASYNC_COUNTERS
+from perfkit.subject.patterns import PATTERNS as COUNTERS
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,13 @@ from perfkit.subject.counters_async import PATTERNS as ASYNC_COUNTERS
         ("asyncio/inputQ?loop=asyncio", Arm("asyncio", "inputQ", loop="asyncio")),
         ("native/inputQ", Arm("native", "inputQ", 10)),
         ("native/inputQ?batch=64", Arm("native", "inputQ", batch=64)),
+        ("inputQ?batch=64", Arm("threads", "inputQ", 10, batch=64)),
+        ("leader", Arm("threads", "leader", 10, batch=1000)),
+        ("native/combining?batch=8&sync_us=1000", Arm("native", "combining", 10, batch=8, sync_us=1000)),
+        ("mutex?store=sqlite", Arm("threads", "mutex", 10, store="sqlite", sync="full")),
+        ("mutex?sync=off&store=sqlite", Arm("threads", "mutex", 10, store="sqlite", sync="off")),
+        ("mutex?store=append&work_us=5", Arm("threads", "mutex", 10, store="append", work_us=5)),
+        ("mutex?store=memory", Arm("threads", "mutex", 10)),
     ],
 )
 def test_an_arm_reads_back_from_its_name(text, arm):
@@ -43,14 +50,20 @@ def test_the_name_of_an_arm_has_just_the_options_that_count():
     ("text", "message"),
     [
         ("tornado/mutex", "an engine (threads, asyncio, native)"),
-        ("threads/mutex?batch=4", "threads/mutex has no option 'batch'; it has workers, hold_us, burn_us"),
+        ("threads/mutex?batch=4", "threads/mutex has no option 'batch'; it has workers, store, sync, sync_us, hold_us"),
         ("native/mutex?batch=4", "native/mutex has no option 'batch'"),
-        ("asyncio/mutex?workers=4", "asyncio/mutex has no option 'workers'; it has loop, hold_us, burn_us"),
+        ("asyncio/mutex?workers=4", "asyncio/mutex has no option 'workers'; it has loop, store, sync, sync_us"),
         ("native/inputQ?batch=0", "batch='0' is no whole number from 1"),
         ("native/inputQ?batch=4&workers=2", "with batch, one owner does everything, so there are no workers"),
         ("asyncio/mutex?loop=trio", "loop='trio' is no event loop; write loop=uvloop or loop=asyncio"),
         ("threads/mutex?workers=0", "workers='0' is no whole number from 1"),
         ("threads/mutex?hold_us=-1", "hold_us='-1' is no whole number from 0"),
+        ("asyncio/leader", "asyncio has no leader: on one event loop no other thread waits or is free; it has mutex"),
+        ("mutex?store=redis", "store='redis' is none of memory, sqlite, append"),
+        ("mutex?store=sqlite&sync=maybe", "sync='maybe' is none of full, normal, off"),
+        ("mutex?sync=full", "sync is SQLite's, and store=memory; say store=sqlite, or leave sync out"),
+        ("mutex?store=append&sync=full", "sync is SQLite's, and store=append"),
+        ("mutex?store=append&sync_us=9", "sync_us simulates a device, and store=append has a real one; leave out one"),
     ],
 )  # fmt: skip
 def test_what_makes_no_arm_is_refused_with_what_does(text, message):
@@ -77,9 +90,11 @@ def test_without_uvloop_an_arm_runs_on_asyncios_own_loop_and_says_so(monkeypatch
 
 
 def test_what_can_be_asked_for_can_be_served():
-    assert set(PATTERNS) == set(COUNTERS) == set(ASYNC_COUNTERS)
+    assert set(PATTERNS) == set(COUNTERS)
     for engine, facts in ENGINES.items():
-        assert set(facts.options) == set(PATTERNS)
+        assert set(facts.options) == set(ASYNC_COUNTERS if engine == "asyncio" else COUNTERS)
         assert callable(import_module(f"perfkit.subject.engines.{engine}").start)
+    for store in DURABLE:
+        assert callable(import_module(f"perfkit.subject.stores.{store}").open_store)
     for loop in LOOPS:
         assert callable(import_module(loop).new_event_loop)

@@ -5,19 +5,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perfkit.errors import CallDropped, CounterClosed, CountOverflow, NegativeValue
-from perfkit.subject.counters import COUNT_MAX, PATTERNS, increment
+from perfkit.subject.counters import increment
+from perfkit.subject.patterns import PATTERNS
+from perfkit.subject.state import COUNT_MAX, State
 
 THREADS, CALLS = 8, 500
 
 
-@pytest.fixture(params=sorted(PATTERNS))
-def pattern(request):
-    return PATTERNS[request.param]
+@pytest.fixture(params=[(name, batch) for name in sorted(PATTERNS) for batch in (0, 4) if name != "mutex" or not batch])
+def make(request):
+    """Makes the counter of a state, of each pattern, one at a time and in batches."""
+    name, batch = request.param
+    return lambda state=None: PATTERNS[name](state or State(), batch)
 
 
 @pytest.fixture
-def counter(pattern):
-    counter = pattern(0, 0.0)
+def counter(make):
+    counter = make()
     yield counter
     counter.close()
 
@@ -58,8 +62,8 @@ def test_a_negative_value_is_refused_and_changes_nothing(counter):
     assert increment(counter, 0) == 7
 
 
-def test_an_overflow_is_refused_and_changes_nothing(pattern):
-    counter = pattern(COUNT_MAX - 1, 0.0)
+def test_an_overflow_is_refused_and_changes_nothing(make):
+    counter = make(State(COUNT_MAX - 1))
     assert increment(counter, 1) == COUNT_MAX
     with pytest.raises(CountOverflow, match="64 bits"):
         increment(counter, 1)
@@ -143,14 +147,14 @@ def test_a_check_that_fails_is_its_callers_problem_alone(counter):
 
 
 @given(st.lists(st.integers(-3, 2**62), max_size=30))
-def test_any_sequence_of_calls_gives_both_patterns_the_same_answers(values):
+def test_any_sequence_of_calls_gives_all_patterns_the_same_answers(values):
     answers = []
     for pattern in PATTERNS.values():
-        counter, told = pattern(0, 0.0), []
+        counter, told = pattern(State(), 3), []
         for value in values:
             try:
                 told.append(increment(counter, value))
             except (NegativeValue, CountOverflow) as error:
                 told.append(type(error).__name__)
         answers.append((told, counter.close()))
-    assert answers[0] == answers[1]
+    assert all(one == answers[0] for one in answers)

@@ -13,29 +13,36 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from perfkit._proto import counter_pb2, counter_pb2_grpc
 from perfkit.design.arms import parse_arm
-from perfkit.design.engines import ENGINES, LOOPS, PATTERNS
+from perfkit.design.engines import ENGINES, GROUPING, LOOPS
 from perfkit.errors import ServerError
-from perfkit.subject.counters import COUNT_MAX
 from perfkit.subject.engines.contract import MESSAGE_MAX_BYTES, SERVICE
-from perfkit.subject.serve import start
+from perfkit.subject.serve import start, state_of
+from perfkit.subject.state import COUNT_MAX
 
 METHOD = "/counter.incrementCounter/increment"
 
 HOLD_S = 0.25
 
-VARIANTS = {"loop": [f"?loop={LOOPS[-1]}"], "batch": ["?batch=4"]}
-"""option → what else is tested of an arm that has it, beside its default"""
+VARIANTS = {
+    "threads/inputQ": ["?batch=4"],
+    "asyncio/mutex": [f"?loop={LOOPS[-1]}"],
+    "asyncio/inputQ": [f"?loop={LOOPS[-1]}", "?batch=4"],
+    "native/inputQ": ["?batch=4"],
+}
+"""arm → what else is tested of it, beside its default"""
 
 ARMS = [
     f"{engine}/{pattern}{variant}"
     for engine, facts in ENGINES.items()
-    for pattern in PATTERNS
-    for variant in ["", *(one for option in facts.options[pattern] for one in VARIANTS.get(option, []))]
+    for pattern in facts.options
+    for variant in ["", *VARIANTS.get(f"{engine}/{pattern}", [])]
+    if engine != "native" or pattern not in GROUPING  # what is left of these on native is tested of both apart
 ]
 
 
 def started(arm, count=0, port=0):
-    return start(parse_arm(arm, workers=4), "127.0.0.1", port, count=count)
+    parsed = parse_arm(arm, workers=4)
+    return start(parsed, "127.0.0.1", port, state=state_of(parsed, count=count))
 
 
 @pytest.fixture(params=ARMS)
