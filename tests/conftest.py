@@ -1,17 +1,25 @@
 """What several test files use."""
 
-from collections.abc import Callable
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import grpc
 import pytest
 
 import perfkit
+from perfkit._proto import counter_pb2_grpc
 from perfkit.design.arms import Arm
 from perfkit.design.plan import SOLO, A, Load, Plan, Seat, Trial
 from perfkit.record.results import Calls, Distribution, Served, TrialResult, Usage
 from perfkit.rig.generators import k6
 from perfkit.studies import compare, sweep
+from perfkit.subject.stores.disk import IN_MEMORY, filesystem
 
 ROOT = Path(__file__).parent.parent
 
@@ -87,6 +95,28 @@ def command_of(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:
         return ""
+
+
+def on_disk(folder: Path) -> Path:
+    """Return a folder that is on a disk: this one, or where temporary ones are in memory, one in the checkout."""
+    if filesystem(folder) not in IN_MEMORY:
+        return folder
+    return Path(tempfile.mkdtemp(prefix="test-", dir=ROOT / "data/runs"))
+
+
+@contextmanager
+def served(arm: str, folder: Path) -> Iterator[tuple[counter_pb2_grpc.incrementCounterStub, subprocess.Popen[str]]]:
+    """Serve an arm that has its files in a folder; give what calls it, and the process."""
+    argv = [sys.executable, "-m", "perfkit", "serve", f"--arm={arm}", "--port=0", f"--folder={folder}"]
+    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        with grpc.insecure_channel(json.loads(line)["address"]) as channel:
+            yield counter_pb2_grpc.incrementCounterStub(channel), process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def solo(arm: Arm, load: Load, block: int = 0) -> Trial:

@@ -4,7 +4,7 @@
 """
 
 # Imported for what they add to FAULTS, in the order of the table.
-from tests.faults import bad_input, folders, mid_run, turns, foreign, strangers, wire  # noqa: F401, I001
+from tests.faults import bad_input, folders, mid_run, turns, foreign, stores, strangers, wire  # noqa: F401, I001
 from tests.faults.bench import FAULTS, Bench
 
 __all__ = ["FAULTS", "Bench"]

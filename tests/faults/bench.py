@@ -16,7 +16,7 @@ from perfkit.analysis.stopping import is_over
 from perfkit.errors import PerfkitError
 from perfkit.record.load import is_fulfilled, load_plan
 from perfkit.studies import campaign
-from tests.conftest import OF_THE_MINUTE, command_of
+from tests.conftest import OF_THE_MINUTE, command_of, on_disk
 from tests.rig.test_process import gone_within
 
 PLAN = {"vus": [2], "method": "solo", "duration_s": 1, "warmup_s": 0.3, "repeats": 1}
@@ -37,6 +37,7 @@ class Bench:
     ) -> None:
         self.folder, self.monkeypatch, self.descendants = folder, monkeypatch, descendants
         self.out = folder / "run"
+        self.disk = on_disk(folder)
         self._finished_run = finished_run
 
     def finish(self) -> None:
