@@ -20,7 +20,8 @@ from perfkit.design.paired import HANDICAPS_PCT
 from perfkit.design.plan import B
 from perfkit.errors import PerfkitError
 from perfkit.record.runs import RUNS
-from perfkit.studies import campaign, compare
+from perfkit.studies import compare
+from perfkit.studies.common import campaign
 
 METRICS = {"cpu_per_call_us": "CPU per call", "throughput_rps": "throughput"}
 

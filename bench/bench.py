@@ -20,7 +20,8 @@ from perfkit.design.parameters import PARAMETERS
 from perfkit.errors import PerfkitError
 from perfkit.record.runs import RUNS
 from perfkit.rig.generators import h2load
-from perfkit.studies import campaign, compare, engines
+from perfkit.studies import compare, engines
+from perfkit.studies.common import campaign
 
 HERE = Path(__file__).parent
 

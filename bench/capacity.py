@@ -18,7 +18,8 @@ from perfkit.design.factors import H2LOAD
 from perfkit.errors import PerfkitError
 from perfkit.record.load import load, load_finished
 from perfkit.record.runs import RUNS
-from perfkit.studies import campaign, sweep
+from perfkit.studies import sweep
+from perfkit.studies.common import campaign
 
 ARMS = "threads/mutex,threads/inputQ,native/mutex,native/inputQ?batch=64"
 

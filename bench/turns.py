@@ -23,7 +23,8 @@ from perfkit.record.runs import RUNS
 from perfkit.rig import family, trial, turns
 from perfkit.rig.process import Place
 from perfkit.rig.servers import serving
-from perfkit.studies import campaign, compare
+from perfkit.studies import compare
+from perfkit.studies.common import campaign
 
 
 def main(arguments=None):

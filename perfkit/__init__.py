@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from perfkit.notebooks import check_parameters
     from perfkit.record.load import load, load_environment, write_csv
     from perfkit.record.rows import columns
-    from perfkit.show import draw, report, report_studies
+    from perfkit.show import draw, report, report_commit, report_studies
     from perfkit.show.place import Place
     from perfkit.show.study_form import study_tables
+    from perfkit.studies.commit import commit
     from perfkit.studies.compare import answer, compare, robustness
     from perfkit.studies.engines import engines
     from perfkit.studies.engines import read as survey
@@ -24,6 +25,7 @@ __all__ = [
     "answer",
     "check_parameters",
     "columns",
+    "commit",
     "compare",
     "draw",
     "engines",
@@ -31,6 +33,7 @@ __all__ = [
     "load_environment",
     "published",
     "report",
+    "report_commit",
     "report_studies",
     "robustness",
     "study",
@@ -45,6 +48,7 @@ _HOMES = {
     "answer": ("perfkit.studies.compare", "answer"),
     "check_parameters": ("perfkit.notebooks", "check_parameters"),
     "columns": ("perfkit.record.rows", "columns"),
+    "commit": ("perfkit.studies.commit", "commit"),
     "compare": ("perfkit.studies.compare", "compare"),
     "draw": ("perfkit.show", "draw"),
     "engines": ("perfkit.studies.engines", "engines"),
@@ -52,6 +56,7 @@ _HOMES = {
     "load_environment": ("perfkit.record.load", "load_environment"),
     "published": ("perfkit.studies.published", "published"),
     "report": ("perfkit.show.report", ""),
+    "report_commit": ("perfkit.show.report_commit", ""),
     "report_studies": ("perfkit.show.report_studies", ""),
     "robustness": ("perfkit.studies.compare", "robustness"),
     "study": ("perfkit.studies.published", "study"),

@@ -1,4 +1,4 @@
-"""The command line: `python -m perfkit serve | sweep | compare | engines | published | report | calibrate | doctor`."""
+"""The command line: `python -m perfkit serve`, `sweep` and the other studies, `report`, `calibrate`, `doctor`."""
 
 import argparse
 import json
@@ -18,9 +18,9 @@ from perfkit.errors import NotebookError, PerfkitError, StoreError
 
 if TYPE_CHECKING:
     from perfkit.design.plan import Plan
-    from perfkit.studies.study import Study
+    from perfkit.studies.common.study import Study
 
-STUDIES = ("sweep", "compare", "engines", "published")
+STUDIES = ("sweep", "compare", "engines", "commit", "published")
 """Commands that execute a notebook; `studies.catalogue` has them, but `serve` starts faster without importing it."""
 
 FAILED, BAD_INPUT, GATE_FAILED, NO_VERDICT = 1, 2, 3, 4
@@ -179,8 +179,8 @@ def _execute(
     """
     from perfkit import notebooks  # noqa: PLC0415 - `serve` starts faster without them
     from perfkit.record.load import load_plan  # noqa: PLC0415
-    from perfkit.studies import campaign  # noqa: PLC0415
     from perfkit.studies.catalogue import CATALOGUE  # noqa: PLC0415
+    from perfkit.studies.common import campaign  # noqa: PLC0415
 
     study = CATALOGUE[name]
     _add_parameters(parser, study, list(study.parameters))

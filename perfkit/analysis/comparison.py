@@ -9,6 +9,7 @@ from perfkit.analysis import contrast, controls, statistics, stopping, verdict
 from perfkit.analysis.controls import Control, by_block, role_logs
 from perfkit.analysis.statistics import Ratio
 from perfkit.analysis.stopping import Steadiness
+from perfkit.design.engines import MEMORY
 from perfkit.design.paired import HANDICAPS_PCT
 from perfkit.design.plan import JOINT, SOLO, TURNS, A, B, Load, Plan
 from perfkit.record.validity import FLAGS, Flag
@@ -194,10 +195,14 @@ def idleness_explains(throughput: Ratio, idle: float | None) -> bool:
 
 
 def idle(trials: pd.DataFrame, by: str = "role") -> float | None:
-    """Return the part of its core, or of its turns, that the idler arm left in a closed loop; None: not known."""
+    """Return the part of its core, or of its turns, that the idler arm left in a closed loop; None: not known.
+
+    An arm whose critical section waits leaves its core idle by itself, which says nothing of the load.
+    """
     if trials.empty:
         return None
-    closed = trials[trials["rate"].isna() & (trials["method"] != JOINT)]
+    waits = trials.filter(["hold_us", "sync_us"]).gt(0).any(axis=1) | (trials.filter(["store"]) != MEMORY).any(axis=1)
+    closed = trials[trials["rate"].isna() & (trials["method"] != JOINT) & ~waits]
     counted = closed[closed["valid"] & closed["role"].isin((A, B))]
     if counted.empty:
         return None

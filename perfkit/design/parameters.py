@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from perfkit.design import reading
+from perfkit.design import engines, reading
 from perfkit.design.factors import FACTORS
 from perfkit.design.plan import JOINT, SOLO, TURNS
 from perfkit.design.reading import Reader
@@ -60,6 +60,13 @@ PARAMETERS = {
             "milliseconds of a turn; 0: 10, or with more than 13 workers so many that waking them costs 2 %",
             reading.zero_or(FACTORS["turn_ms"].read),
         ),
+        Parameter(
+            "store", "where the count is kept on the disk: sqlite (an embedded database) or append (a log with fsync)",
+            reading.one_of(*engines.DURABLE),
+        ),
+        Parameter("sync_us", "microseconds that a commit takes on the simulated device", reading.whole(1)),
+        _factor("batch", "calls at most that are committed together"),
+        Parameter("engine", "what serves gRPC: threads or native", reading.one_of(*engines.ENGINES)),
         _factor("generator", "what loads the servers: k6, or h2load where that is installed"),
         Parameter(
             "generators", "what loads the servers: k6 or h2load, or both with a comma between",

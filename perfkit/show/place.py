@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from perfkit.record.load import load_plan
-from perfkit.show import draw, report, report_studies
+from perfkit.show import draw, report, report_commit, report_studies
 from perfkit.show.report import Markdown
-from perfkit.studies import compare, engines, published, sweep
+from perfkit.studies import commit, compare, engines, published, sweep
 
 LEAST_APART_S = 15.0
 """How far apart it is drawn anew while something is measured: each time costs about a second."""
@@ -22,6 +22,7 @@ ANSWERS: dict[str, tuple[Callable[[Path], tuple[Markdown, Markdown]], Callable[[
     sweep.STUDY.name: (report.sweep_parts, lambda _: "levels"),
     compare.STUDY.name: (report.comparison_parts, _comparisons_figure),
     engines.STUDY.name: (report_studies.engines_parts, lambda _: "ladder"),
+    commit.STUDY.name: (report_commit.parts, lambda _: "gain"),
     published.STUDY.name: (report_studies.published_parts, lambda _: "study-beside-ours"),
 }
 """study → what it says of its folder, and what that rests on; and the figure between the two"""

@@ -44,10 +44,26 @@ WAYS = {JOINT: "all at once on one core", TURNS: "by turns", SOLO: "one at a tim
 
 
 def labels(table: pd.DataFrame) -> dict[str, str]:
-    """Return arm → what to call it: the pattern alone where that tells the arms apart."""
+    """Return arm → what to call it: its pattern, and what tells it from others of that; a simulated device is said."""
     arms = table[["arm", "pattern"]].drop_duplicates().sort_values("arm")
-    unique = arms["pattern"].is_unique and bool((arms["pattern"] != "").all())
-    return {arm: pattern if unique else short(arm) for arm, pattern in arms.itertuples(index=False)}
+    return {
+        arm: short(arm) if not pattern else _label(arm, arms.loc[arms["pattern"] == pattern, "arm"].tolist())
+        for arm, pattern in arms.itertuples(index=False)
+    }
+
+
+def _label(arm: str, alike: Sequence[str]) -> str:
+    """Return what to call one of some arms of one pattern."""
+    engines = {one.partition("?")[0] for one in alike}
+    shared = set.intersection(*(_options(one) for one in alike))
+    head, own = arm.partition("?")[0], [one for one in arm.partition("?")[2].split("&") if one and one not in shared]
+    name = "?".join(filter(None, (head if len(engines) > 1 else head.partition("/")[2], "&".join(own))))
+    syncs = [one.partition("=")[2] for one in _options(arm) if one.startswith("sync_us=")]
+    return name + (f", simulated {int(syncs[0]) / 1000:g} ms" if syncs else "")
+
+
+def _options(arm: str) -> set[str]:
+    return set(arm.partition("?")[2].split("&"))
 
 
 def short(arm: str) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from perfkit.analysis.comparison import Answer
 from perfkit.design.parameters import PARAMETERS
-from perfkit.studies import campaign, compare
+from perfkit.studies import compare
+from perfkit.studies.common import campaign
 
 
 def calibrate(studies: object, out: Path, **values: object) -> Iterator[Answer]:

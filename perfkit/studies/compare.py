@@ -17,8 +17,8 @@ from perfkit.design.parameters import explained
 from perfkit.design.plan import AA, SOLO, TURNS, Cell, Load, Plan, StopRule, refuse_impossible
 from perfkit.errors import PlanError
 from perfkit.record.load import load, load_plan
-from perfkit.studies import campaign
-from perfkit.studies.study import ONE, Plans, Study
+from perfkit.studies.common import campaign
+from perfkit.studies.common.study import ONE, Plans, Study
 
 ROBUST_VUS = (10, 100)
 """Numbers of VUs that an answer must hold at to be called robust."""

@@ -20,8 +20,9 @@ from perfkit.errors import PlanError, StoreError
 from perfkit.record.load import load
 from perfkit.record.runs import slug
 from perfkit.rig.generators import h2load
-from perfkit.studies import campaign, compare, sweep
-from perfkit.studies.study import Plans, Study
+from perfkit.studies import compare, sweep
+from perfkit.studies.common import campaign
+from perfkit.studies.common.study import Plans, Study
 
 EXAMPLE = ROOT / "data" / "example" / "engines"
 

@@ -7,8 +7,9 @@ import pandas as pd
 from perfkit.checkout import ROOT
 from perfkit.design.parameters import LEVELS, explained
 from perfkit.design.plan import SOLO
-from perfkit.studies import campaign, sweep
-from perfkit.studies.study import Plans, Study
+from perfkit.studies import sweep
+from perfkit.studies.common import campaign
+from perfkit.studies.common.study import Plans, Study
 
 DATA = ROOT / "data"
 

@@ -14,8 +14,8 @@ from perfkit.design.parameters import LEVELS, explained
 from perfkit.design.plan import SOLO, TURNS, A, B, Cell, Load, Plan, Seat, StopRule, refuse_impossible
 from perfkit.errors import PlanError
 from perfkit.record.load import load, load_environment, load_plan
-from perfkit.studies import campaign
-from perfkit.studies.study import ONE, Plans, Study
+from perfkit.studies.common import campaign
+from perfkit.studies.common.study import ONE, Plans, Study
 
 EXAMPLE = ROOT / "data" / "example" / "sweep"
 

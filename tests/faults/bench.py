@@ -15,7 +15,7 @@ import perfkit
 from perfkit.analysis.stopping import is_over
 from perfkit.errors import PerfkitError
 from perfkit.record.load import is_fulfilled, load_plan
-from perfkit.studies import campaign
+from perfkit.studies.common import campaign
 from tests.conftest import OF_THE_MINUTE, command_of, on_disk
 from tests.rig.test_process import gone_within
 

@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 
 import perfkit
@@ -118,7 +119,11 @@ def test_few_blocks_unfinished_blocks_and_a_busy_machine_are_said(here):
 def test_arms_are_called_by_their_pattern_where_that_tells_them_apart():
     assert words.labels(table()) == {A: "mutex", B: "inputQ"}
     alike = table().assign(pattern="mutex")
-    assert words.labels(alike) == {A: A, B: B}
+    assert words.labels(alike) == {A: "threads/mutex", B: "threads/inputQ"}
+    several = ("threads/inputQ?workers=10", "threads/inputQ?workers=10&batch=8", "threads/mutex?workers=10&sync_us=500")
+    patterns = ["inputQ", "inputQ", "mutex"]
+    arms = pd.DataFrame({"arm": several, "pattern": patterns})
+    assert list(words.labels(arms).values()) == ["inputQ", "inputQ?batch=8", "mutex, simulated 0.5 ms"]
 
 
 def test_the_studys_tables_have_its_rows_and_columns(measured):

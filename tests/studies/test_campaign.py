@@ -5,8 +5,9 @@ import pytest
 
 import perfkit
 from perfkit.errors import LoadError, PlanError, StoreError
-from perfkit.studies import campaign, sweep
+from perfkit.studies import sweep
 from perfkit.studies.catalogue import CATALOGUE
+from perfkit.studies.common import campaign
 from tests.conftest import SMALL, plan_sweep
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import cycle
 from pathlib import Path
 from textwrap import fill
 
@@ -42,16 +43,18 @@ class Style:
     line: str
 
 
-STYLES = {"mutex": Style("#0072B2", "o", "-"), "inputQ": Style("#D55E00", "s", "--")}
+STYLES = {
+    "mutex": Style("#0072B2", "o", "-"),
+    "inputQ": Style("#D55E00", "s", "--"),
+    "combining": Style("#E69F00", "P", "--"),
+    "leader": Style("#000000", "X", "-."),
+}
 """pattern → its style, in every figure"""
 
 MORE_STYLES = (
-    Style("#009E73", "^", "-."),
-    Style("#CC79A7", "D", ":"),
-    Style("#56B4E9", "v", "-"),
-    Style("#E69F00", "P", "--"),
-    Style("#000000", "X", "-."),
-)
+    Style("#009E73", "^", "-."), Style("#CC79A7", "D", ":"), Style("#56B4E9", "v", "-"),
+    STYLES["combining"], STYLES["leader"],
+)  # fmt: skip
 """Of what has no pattern, and of the second and further arms of one pattern in a figure."""
 
 CONTROL_STYLES = {
@@ -65,16 +68,13 @@ CONTROL_STYLES = {
 def styles(table: pd.DataFrame) -> dict[str, Style]:
     """Return arm → its style, in the order of the legend."""
     looks: dict[str, Style] = {}
-    more = 0
     patterns = table.drop_duplicates("arm").set_index("arm")["pattern"]
-    for arm in words.labels(table):
+    taken = {STYLES[pattern] for pattern in patterns if pattern in STYLES}
+    more = cycle([one for one in MORE_STYLES if one not in taken] or MORE_STYLES)
+    for arm in sorted(patterns.index, key=len):  # of several of one pattern, the plainest has its style
         own = STYLES.get(patterns[arm])
-        if own and own not in looks.values():
-            looks[arm] = own
-        else:
-            looks[arm] = MORE_STYLES[more % len(MORE_STYLES)]
-            more += 1
-    return looks
+        looks[arm] = own if own and own not in looks.values() else next(more)
+    return {arm: looks[arm] for arm in words.labels(table)}
 
 
 def blank(title: str, panels: int = 1, *, share_y: bool = False) -> tuple[Figure, list[Axes]]:

@@ -22,7 +22,7 @@ from perfkit.record.validity import flags, is_valid
 from perfkit.rig import doctor, generators, host, trial
 from perfkit.rig.generators import Programs
 from perfkit.rig.servers import STORE
-from perfkit.studies.study import ONE, SHOW, Plans, Study
+from perfkit.studies.common.study import ONE, SHOW, Plans, Study
 from perfkit.subject.stores.disk import refuse_memory
 
 PILOT_S = (0.5, 0.8)
