@@ -55,15 +55,22 @@ def labels(table: pd.DataFrame) -> dict[str, str]:
 def _label(arm: str, alike: Sequence[str]) -> str:
     """Return what to call one of some arms of one pattern."""
     engines = {one.partition("?")[0] for one in alike}
-    shared = set.intersection(*(_options(one) for one in alike))
-    head, own = arm.partition("?")[0], [one for one in arm.partition("?")[2].split("&") if one and one not in shared]
-    name = "?".join(filter(None, (head if len(engines) > 1 else head.partition("/")[2], "&".join(own))))
-    syncs = [one.partition("=")[2] for one in _options(arm) if one.startswith("sync_us=")]
+    shared = set.intersection(*(set(_options(one)) for one in alike))
+    own = {one: [option for option in _options(one) if option not in shared] for one in alike}
+    # That a server has no workers is clear from what it has instead.
+    short_of = {
+        one: [option for option in options if not option.startswith("workers=")] for one, options in own.items()
+    }
+    if len({(one.partition("?")[0], *options) for one, options in short_of.items()}) == len(alike):
+        own = short_of
+    head = arm.partition("?")[0]
+    name = "?".join(filter(None, (head if len(engines) > 1 else head.partition("/")[2], "&".join(own[arm]))))
+    syncs = [option.partition("=")[2] for option in _options(arm) if option.startswith("sync_us=")]
     return name + (f", simulated {int(syncs[0]) / 1000:g} ms" if syncs else "")
 
 
-def _options(arm: str) -> set[str]:
-    return set(arm.partition("?")[2].split("&"))
+def _options(arm: str) -> list[str]:
+    return [option for option in arm.partition("?")[2].split("&") if option]
 
 
 def short(arm: str) -> str:

@@ -31,7 +31,7 @@ def commit(
     sync_us: object = 1000,
     batch: object = 1000,
     engine: object = "threads",
-    repeats: object = 5,
+    repeats: object = 6,
     duration_s: object = 1,
     warmup_s: object = 0.6,
     workers: object = 10,
@@ -68,7 +68,7 @@ STUDY = Study(
     {
         "vus": LEVELS,
         **explained(
-            measure="True: measure afresh, about 8 minutes; False: draw the stored runs",
+            measure="True: measure afresh, about 9 minutes; False: draw the stored runs",
             out='the folder of runs measured afresh, where finished ones are kept; "": data/runs/commit',
         ),
     },
