@@ -3,9 +3,9 @@
 import re
 
 import perfkit
-from perfkit.show import levels, report_studies, words
+from perfkit.show import levels, report_commit, report_studies, words
 from perfkit.show.figures import compare as figures_compare
-from perfkit.studies import sweep
+from perfkit.studies import commit, sweep
 from tests.conftest import ROOT
 
 README = " ".join((ROOT / "README.md").read_text().split())
@@ -30,6 +30,28 @@ def test_the_readme_tells_what_the_stored_comparison_says():
     assert words.sentence(answer) in README
     figure = figures_compare.both_ways(*figures_compare.inputs(folder))
     assert plain(figure.get_suptitle()) in README
+
+
+def test_the_readme_tells_what_the_stored_studies_of_commits_say():
+    disk, simulated = commit.read(perfkit.commit())
+    assert report_commit.headline(disk, simulated) in README
+    _, native = commit.read(ROOT / "data/example/commit-native")
+    assert report_commit.gain(native) in README
+
+
+def test_each_number_of_when_to_use_which_is_that_of_a_stored_run():
+    section = README.partition("## When should I use which?")[2].partition("## ")[0]
+    stored = " ".join(
+        [
+            report_commit.table(perfkit.commit()),
+            report_commit.table(ROOT / "data/example/commit-native"),
+            report_studies.engines_verdict(perfkit.survey(perfkit.engines())),
+            levels.sentence(sweep.answer(ROOT / "data/example/sweep")),
+        ]
+    )
+    numbers = re.findall(r"\d+\.\d+ \(\d+\.\d+ to \d+\.\d+\)|[+-]\d+\.\d % \(95 % interval [^)]*\)", section)
+    assert len(numbers) >= 9
+    assert [one for one in numbers if one not in stored] == []
 
 
 def test_the_readmes_table_is_that_of_the_stored_run():

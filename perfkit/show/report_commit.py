@@ -30,7 +30,7 @@ def parts(folder: str | Path) -> tuple[Markdown, Markdown]:
 
 def headline(disk: Device, simulated: Device) -> str:
     """Return the answer in three sentences."""
-    return f"{_gain(disk)} {_whose(disk)} {_gain(simulated)}"
+    return f"{gain(disk)} {whose(disk)} {gain(simulated)}"
 
 
 def name(device: Device) -> str:
@@ -42,12 +42,12 @@ def name(device: Device) -> str:
 
 def table(folder: str | Path) -> Markdown:
     """Return a row a number of VUs and arm, for each device."""
-    return Markdown("\n\n".join("\n".join(_rows(device)) for device in commit.read(folder)))
+    return Markdown("\n\n".join("\n".join(rows(device)) for device in commit.read(folder)))
 
 
-def _gain(device: Device) -> str:
+def gain(device: Device) -> str:
     """Say what one commit for all that wait is worth to the queue, level by level."""
-    ratios = device.throughput[_batching(device)]
+    ratios = device.throughput[batching(device)]
     where = f"On {name(device)} (a commit alone takes {device.commit_us / 1000:.2f} ms), "
     if not ratios:
         return f"{where}nothing is known of throughput: the load generator was the limit, or trials do not count."
@@ -70,13 +70,13 @@ def _times(one: Ratio) -> str:
     return f"{one.ratio:.2f} ({one.low:.2f} to {one.high:.2f})" if one.low and one.blocks > 2 else f"{one.ratio:.2f}"
 
 
-def _whose(device: Device) -> str:
+def whose(device: Device) -> str:
     """Say whether it is the batch or the owner, at the highest level that all have."""
-    names, batching = words.labels(device.trials), _batching(device)
+    names, queue = words.labels(device.trials), batching(device)
     shared = set.intersection(*({one.levels[0] for one in ratios} for ratios in device.throughput.values()))
     if not shared:
         return "What the other patterns do is not known."
-    every = [one for arm, ratios in device.throughput.items() if arm != batching for one in ratios]
+    every = [one for arm, ratios in device.throughput.items() if arm != queue for one in ratios]
     others = [one for one in every if one.levels[0] == max(shared)]
     queues = set(device.trials.loc[device.trials["pattern"] == "inputQ", "arm"])
     gains = {one.arm: verdict.judge(one, 0) == verdict.DEARER for one in others}
@@ -86,13 +86,14 @@ def _whose(device: Device) -> str:
     return f"{head}: at {max(shared)} VUs there, the numbers are {several}."
 
 
-def _batching(device: Device) -> str:
+def batching(device: Device) -> str:
     """Return the arm of the queue that commits for all that wait."""
     queues = device.trials[device.trials["pattern"] == "inputQ"]
     return str(queues.sort_values("batch")["arm"].iloc[-1])
 
 
-def _rows(device: Device) -> Iterator[str]:
+def rows(device: Device) -> Iterator[str]:
+    """Give the lines of a device's table."""
     names = words.labels(device.trials)
     heads = (
         f"VUs, on {name(device)}", "", "calls/s", "times mutex's", "p50 (ms)", "p99 (ms)", "CPU per call (µs)",
