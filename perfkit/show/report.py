@@ -125,6 +125,9 @@ def _sweep_caveats(answer: SweepAnswer, environment: Environment) -> Iterator[tu
     for vus, level in idle.groupby("vus"):
         few = f"only {level['in_flight'].mean():.0f} calls were in flight (Little's law)"
         yield THROUGHPUT, f"At {vus} VUs {few}: the rest of the VUs waited elsewhere."
+    for arm, waited in valid[valid["hold_us"] > 0].groupby("arm"):
+        asked_us, really_us = waited["hold_us"].iloc[0], waited["held_us"].mean()
+        yield CPU, f"A wait of {asked_us} µs was asked for of {names[str(arm)]}; it was really {really_us:.0f} µs long."
     if (valid["server_cpus"] == "").any():
         yield CPU, "Server and k6 were not pinned to cores of their own, so they took time from each other."
     if environment.load_1m > BUSY_LOAD * environment.cores:

@@ -26,7 +26,7 @@ def table(**options):
     made["pattern"] = made["arm"].map({A: "mutex", B: "inputQ"})
     defaults = {"rate": None, "in_flight": made["vus"].astype(float), "server_cpus": "0", "method": "solo",
                 "role": made["arm"].map({A: "a", B: "b"}), "own_s": 1.0, "server_cpu_s": 1.0, "attempt": 0,
-                "took_s": 3.0, "burn_us": 0}  # fmt: skip
+                "took_s": 3.0, "burn_us": 0, "hold_us": 0, "held_us": None}  # fmt: skip
     return made.assign(**{name: value for name, value in defaults.items() if name not in made})
 
 
@@ -113,6 +113,8 @@ def test_few_blocks_unfinished_blocks_and_a_busy_machine_are_said(here):
     told, _ = report.of_sweep(levels.answer(plan, unfinished.iloc[:0], unfinished), here)
     assert "4 trials are left out" in told
     assert "was not idle" in sweep(replace(here, load_1m=1.5))
+    waited, _ = report.of_sweep(levels.answer(plan, table().iloc[:0], table().assign(hold_us=10, held_us=78.2)), here)
+    assert "A wait of 10 µs was asked for of mutex; it was really 78 µs long." in waited
     assert "hardly ever contended" in sweep(replace(here, gil=True))
 
 

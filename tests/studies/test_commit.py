@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -6,13 +7,15 @@ import pytest
 
 import perfkit
 from perfkit import notebooks
+from perfkit.__main__ import BAD_INPUT, main
 from perfkit.analysis import contrast
 from perfkit.design.arms import parse_arm
-from perfkit.errors import PlanError, StoreError
+from perfkit.errors import PlanError, ServerError, StoreError
 from perfkit.show import report_commit, words
 from perfkit.show.figures import commit as figures_commit
 from perfkit.studies import commit
 from perfkit.studies.commit import DISK, SIMULATED, Device
+from perfkit.subject.stores import disk
 from tests.conftest import on_disk
 from tests.test_notebooks import outputs_of
 
@@ -117,7 +120,7 @@ def test_the_sentences_say_where_a_batch_gains_and_whose_it_is(device):
         "On a simulated device of 1 ms (a commit alone takes 1.00 ms), inputQ with one commit for all"
     )
     assert "serves 3.8" in said
-    assert "times as many calls a second as mutex, and is not shown to differ from mutex (1.0" in said
+    assert "times as many calls a second as mutex, and is not shown to differ from mutex (0.99" in said
     assert report_commit.whose(both).startswith("It is the batch, not the owner: at 100 VUs there")
     assert report_commit.whose(device(served(900, 1800, 3500, 2000, 3400))).startswith("The others: at 100 VUs there")
     fewer = report_commit.gain(device(served(900, 880, 450, 2000, 3400)))
@@ -156,6 +159,16 @@ def test_bad_input_is_refused_by_name(values, message, tmp_path):
     with pytest.raises(PlanError, match=message.replace("?", r"\?")):
         perfkit.commit(measure=True, out=tmp_path / "study", **values)
     assert not (tmp_path / "study").exists()
+
+
+def test_a_folder_in_memory_is_refused_before_anything_is_started():
+    folder = Path("/dev/shm") / "perfkit-commits"  # noqa: S108 - the folder that must be refused
+    if disk.filesystem(folder) not in disk.IN_MEMORY:
+        pytest.skip("the folder for shared memory is no tmpfs here")
+    with pytest.raises(ServerError, match="lies on tmpfs, which is memory"):
+        perfkit.commit(measure=True, out=folder)
+    assert main(["commit", "--measure", "True", "--out", str(folder)]) == BAD_INPUT
+    assert not folder.exists()
 
 
 def test_a_folder_without_a_study_is_refused(tmp_path):

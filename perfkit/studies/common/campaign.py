@@ -50,7 +50,7 @@ def _go(study: Study, values: Mapping[str, object], *, measuring: bool) -> Path:
     plans = study.built(settings)
     show: Any = values.get(SHOW)
     if ONE in plans:
-        programs = _programs(plans, settings["k6"])
+        programs = _programs(plans, Path(settings["out"] or runs.RUNS), settings["k6"])
         with _opened(plans[ONE], programs, settings["out"]) as opened:
             if measuring:
                 warnings = _warnings(settings["k6"], opened.folder)
@@ -63,7 +63,7 @@ def _go(study: Study, values: Mapping[str, object], *, measuring: bool) -> Path:
         warnings = _warnings(settings["k6"], runs.RUNS.parent)
         _settle([one for run in measure(plans, folder, settings["k6"]) for one in load_finished(run)], warnings)
     else:
-        _unfinished(plans, folder, _programs(plans, settings["k6"]))
+        _unfinished(plans, folder, _programs(plans, folder, settings["k6"]))
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -74,7 +74,7 @@ def measure(plans: Plans, folder: Path, k6: str = "k6") -> Iterator[Path]:
     A run that is there finished is kept, an unfinished one continued. One of another plan, machine, software or code is
     refused with a StoreError, before the first is begun. `k6` is the program, by name or path.
     """
-    programs = _programs(plans, k6)
+    programs = _programs(plans, folder, k6)
     todo = _unfinished(plans, folder, programs)
     for name, plan in plans.items():
         if name in todo:
@@ -83,7 +83,10 @@ def measure(plans: Plans, folder: Path, k6: str = "k6") -> Iterator[Path]:
         yield folder / name
 
 
-def _programs(plans: Plans, k6: str) -> Programs:
+def _programs(plans: Plans, folder: Path, k6: str) -> Programs:
+    """Find what plans need beside perfkit; refuse what `folder` can't hold."""
+    for arm in (arm for plan in plans.values() for arm in plan.arms if arm.is_durable):
+        refuse_memory(folder, f"arm {arm.name}")
     return generators.find((cell.load for plan in plans.values() for cell in plan.cells), k6)
 
 
@@ -99,9 +102,6 @@ def _unfinished(plans: Plans, folder: Path, programs: Programs) -> set[str]:
 
 
 def _opened(plan: Plan, programs: Programs, out: str | Path) -> AbstractContextManager[runs.OpenRun]:
-    for arm in plan.arms:
-        if arm.is_durable:
-            refuse_memory(Path(out or runs.RUNS), f"arm {arm.name}")
     return runs.open_run(plan, _here(plan, programs), stopping.is_over, out)
 
 
