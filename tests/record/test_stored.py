@@ -52,7 +52,9 @@ def swept(run):
             found[f"{metric} {arm}"] = {
                 "levels": list(levels),
                 "each": [numbers(one) for one in contrast.contrasts(table, metric, arm, against)],
-                "pooled": numbers(contrast.contrast(table, metric, arm, against, levels)) if levels else None,
+                "pooled": numbers(contrast.contrast(table, metric, arm, against, levels))
+                if len(contrast.by_level(table, metric, arm, against, levels, "vus").dropna())
+                else None,
             }
     return found
 
