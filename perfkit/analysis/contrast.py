@@ -54,7 +54,7 @@ def contrast(
 ) -> Ratio:
     """Return how many times `against`'s a metric of the arm `of` is, over `levels` (usable ones, at least one)."""
     logs = by_level(table, metric, of, against, levels, factor).dropna()
-    known = list(map(int, logs))
+    known = logs.columns.tolist()
     return statistics.from_logs(metric, of, against, known, np.mean([logs[level] for level in known], axis=0), factor)
 
 
@@ -64,7 +64,7 @@ def contrasts(table: pd.DataFrame, metric: str, of: str, against: str, factor: s
     return statistics.holm(
         [
             statistics.from_logs(metric, of, against, [level], logs[level].dropna().tolist(), factor)
-            for level in map(int, logs)
+            for level in logs.columns.tolist()
         ]
     )  # fmt: skip
 
