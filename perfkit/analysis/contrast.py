@@ -54,17 +54,19 @@ def contrast(
 ) -> Ratio:
     """Return how many times `against`'s a metric of the arm `of` is, over `levels` (usable ones, at least one)."""
     logs = by_level(table, metric, of, against, levels, factor).dropna()
-    known = logs.columns.tolist()
+    known = [level for level in levels if level in logs.columns]
     return statistics.from_logs(metric, of, against, known, np.mean([logs[level] for level in known], axis=0), factor)
 
 
 def contrasts(table: pd.DataFrame, metric: str, of: str, against: str, factor: str = "vus") -> list[Ratio]:
     """Return the ratio at each usable level where both arms have the metric, p-values corrected for their number."""
-    logs = by_level(table, metric, of, against, usable_levels(table, metric, factor), factor)
+    levels = usable_levels(table, metric, factor)
+    logs = by_level(table, metric, of, against, levels, factor)
     return statistics.holm(
         [
             statistics.from_logs(metric, of, against, [level], logs[level].dropna().tolist(), factor)
-            for level in logs.columns.tolist()
+            for level in levels
+            if level in logs.columns
         ]
     )  # fmt: skip
 
