@@ -141,7 +141,7 @@ def _(bench: Bench) -> tuple[str, str]:
 
 @fault("k6 ends well and leaves no summary")
 def _(bench: Bench) -> tuple[str, str]:
-    body = 'now=$(date +%s000); echo "perfkit window $now $((now + 200))"; sleep 0.8; exit 0'
+    body = 'now=$(date +%s%3N); echo "perfkit window $((now + 1500)) $((now + 1700))"; sleep 2.2; exit 0'
     with pytest.raises(PerfkitError) as told:
         perfkit.sweep(**PLAN, out=bench.out, k6=bench.fake_k6(body))
     return str(told.value), "no trial was made of it"

@@ -20,8 +20,8 @@ CALLERS = 8
 DURABLE = [
     f"{engine}/{pattern}?{batch}store={store}"
     for engine, facts in ENGINES.items()
-    for pattern, options in facts.options.items()
-    for batch in (["", "batch=4&"] if "batch" in options else [""])
+    for pattern in facts.options
+    for batch in (["", "batch=4&"] if pattern == "inputQ" else [""])
     for store in ("append", "sqlite")
 ]
 
@@ -101,7 +101,7 @@ main()
 
 @needs_seccomp
 @pytest.mark.parametrize("store", ["append", "sqlite"])
-@pytest.mark.parametrize("syncs", [2, 7, 30])
+@pytest.mark.parametrize("syncs", [2, 30])
 def test_a_server_that_acknowledges_before_it_commits_is_caught(doomed, store, syncs):
     arm = f"threads/mutex?store={store}"
     acknowledged, kept, _ = doomed(["-c", CHEAT, *serve(arm)[2:]], arm, syncs)
