@@ -55,14 +55,19 @@ def gain(device: Device) -> str:
         [one for one in ratios if verdict.judge(one, 0) == said]
         for said in (verdict.DEARER, verdict.CHEAPER, verdict.NOT_KNOWN)
     )
-    said = [f"serves {_levels(more)} times as many calls a second as mutex"] if more else []
-    said += [f"serves fewer, {_levels(less)} times mutex's"] if less else []
-    said += [f"is not shown to differ from mutex ({_levels(unknown)})"] if unknown else []
-    return f"{where}inputQ with one commit for all that wait {', and '.join(said)}."
+    heads = {
+        "inputQ serves more calls a second than mutex": more,
+        "inputQ serves fewer": less,
+        "no difference is shown": unknown,
+    }
+    said = [f"{head}: {_levels(some)}" for head, some in heads.items() if some]
+    return f"{where}with one commit for all that wait, {'; '.join(said)}."
 
 
 def _levels(ratios: Sequence[Ratio]) -> str:
-    return words.listed([f"{_times(one)} at {one.levels[0]} VU{'s' if one.levels[0] > 1 else ''}" for one in ratios])
+    return words.listed(
+        [f"{_times(one)} times at {one.levels[0]} VU{'s' if one.levels[0] > 1 else ''}" for one in ratios]
+    )
 
 
 def _times(one: Ratio) -> str:

@@ -117,14 +117,14 @@ def test_the_sentences_say_where_a_batch_gains_and_whose_it_is(device):
     both = device(served(900, 880, 3500, 2000, 3400))
     said = report_commit.gain(both)
     assert said.startswith(
-        "On a simulated device of 1 ms (a commit alone takes 1.00 ms), inputQ with one commit for all"
+        "On a simulated device of 1 ms (a commit alone takes 1.00 ms), with one commit for all that wait"
     )
-    assert "serves 3.8" in said
-    assert "times as many calls a second as mutex, and is not shown to differ from mutex (0.99" in said
+    assert "inputQ serves more calls a second than mutex: 3.8" in said
+    assert ") times at 100 VUs; no difference is shown: 0.99" in said
     assert report_commit.whose(both).startswith("It is the batch, not the owner: at 100 VUs there")
     assert report_commit.whose(device(served(900, 1800, 3500, 2000, 3400))).startswith("The others: at 100 VUs there")
     fewer = report_commit.gain(device(served(900, 880, 450, 2000, 3400)))
-    assert "serves fewer, 0.5" in fewer
+    assert "inputQ serves fewer: 0.5" in fewer
 
 
 def test_a_level_where_the_generator_was_the_limit_says_so(device):
