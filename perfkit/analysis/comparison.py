@@ -1,7 +1,7 @@
 """From the trials of a comparison to its answer: the ratio, the controls, the verdict, and what limits it."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -9,6 +9,7 @@ from perfkit.analysis import contrast, controls, statistics, stopping, verdict
 from perfkit.analysis.controls import Control, by_block, role_logs
 from perfkit.analysis.statistics import Ratio
 from perfkit.analysis.stopping import Steadiness
+from perfkit.design.arms import told_apart
 from perfkit.design.engines import MEMORY
 from perfkit.design.paired import HANDICAPS_PCT
 from perfkit.design.plan import JOINT, SOLO, TURNS, A, B, Load, Plan
@@ -148,12 +149,8 @@ def narrowing(plan: Plan, trials: pd.DataFrame) -> list[tuple[float, Ratio]]:
 
 
 def names(plan: Plan) -> tuple[str, str]:
-    """Return what to call a and b: their patterns where only those differ."""
-    a, b = plan.arm(A), plan.arm(B)
-    if a == b:
-        return a.name, "the same again"
-    alike = not a.is_foreign and not b.is_foreign and replace(a, pattern=b.pattern) == b
-    return (a.pattern, b.pattern) if alike else (a.name, b.name)
+    """Return what to call a and b."""
+    return told_apart(plan.arm(A), plan.arm(B))
 
 
 def seconds_to_go(answer: Answer) -> float:

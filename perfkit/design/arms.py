@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from perfkit.design.engines import (
@@ -146,6 +146,21 @@ def parse_arms(arms: object, workers: int) -> tuple[Arm, ...]:
     if len(set(parsed)) < len(parsed):
         raise PlanError(f"arms={arms!r} names an arm twice; name each once, and repeats=N for more blocks")
     return parsed
+
+
+def told_apart(a: Arm, b: Arm) -> tuple[str, str]:
+    """Return what to call two arms: their patterns where only those differ, of two commands the words that differ."""
+    if a == b:
+        return a.name, "the same again"
+    if not a.is_foreign and replace(a, pattern=b.pattern) == b:
+        return a.pattern, b.pattern
+    if a.is_foreign and b.is_foreign:
+        its, others = a.command.split(), b.command.split()
+        own = [word for word in its if word not in others]
+        theirs = [word for word in others if word not in its]
+        if own and theirs:
+            return f"{FOREIGN}:{' '.join(own)}", f"{FOREIGN}:{' '.join(theirs)}"
+    return a.name, b.name
 
 
 def _split(text: str) -> list[str]:

@@ -156,6 +156,10 @@ def test_arms_are_called_by_their_patterns_where_only_those_differ():
     assert comparison.names(plan_compare(b="mutex?workers=4"))[1] == "threads/mutex?workers=4"
     assert comparison.names(plan_compare(b="threads/mutex"))[1] == "the same again"
     assert comparison.names(plan_compare(b="exec:./s {port}"))[1] == "exec:./s {port}"
+    builds = plan_compare(a="exec:env ROOT=/old ./s --port {port}", b="exec:env ROOT=/new ./s --port {port}")
+    assert comparison.names(builds) == ("exec:ROOT=/old", "exec:ROOT=/new")
+    more = plan_compare(a="exec:./s {port}", b="exec:./s --fast {port}")
+    assert comparison.names(more) == ("exec:./s {port}", "exec:./s --fast {port}"), "one has no word of its own"
 
 
 def test_a_real_comparison_finds_the_handicap_and_carries_solo_trials(compared):
