@@ -56,7 +56,7 @@ class State:
         if by > COUNT_MAX - self.count:
             raise CountOverflow(f"adding {by} to {self.count} would leave 64 bits")
         if self.failure:
-            raise self.failure
+            raise StoreFailed(str(self.failure))  # anew: one raised again and again would keep every traceback
         if self._work_us:
             burn(self._work_us)
         return self.count + by

@@ -1,5 +1,6 @@
 """Where a fault is done to the real thing: each returns (what happened, what was kept)."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -134,6 +135,17 @@ class Bench:
         path.write_text(f"#!/bin/sh\nif [ \"$1\" = version ]; then echo 'k6 v1.1.0 (fake)'; exit; fi\n{body}\n")
         path.chmod(0o755)
         return str(path)
+
+
+def fill(disk: Path) -> Path:
+    """Write a file that leaves no room; return it."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for size in (4096, 512):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(size))
+    return filler
 
 
 def fault(name: str):

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +13,7 @@ from perfkit.errors import PerfkitError
 from perfkit.rig import host, trial
 from perfkit.rig.generators import k6
 from perfkit.rig.servers import own
-from tests.faults.bench import PLAN, Bench, fault
+from tests.faults.bench import PLAN, Bench, fault, fill
 
 
 def _signal(bench: Bench, name: str, number: signal.Signals) -> Callable[[], None]:
@@ -106,20 +105,10 @@ def _(bench: Bench) -> tuple[str, str]:
         pytest.skip(f"no small disk can be mounted here: {mounted.stderr.decode().strip()}")
     try:
         bench.out = disk / "run"
-        told = bench.broken(lambda: _fill(disk), mend=(disk / "filler").unlink)
+        told = bench.broken(lambda: fill(disk), mend=(disk / "filler").unlink)
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
     return told
-
-
-def _fill(disk: Path) -> None:
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            pass
 
 
 @fault("k6 prints nothing and does not start its load")

@@ -17,7 +17,7 @@ from perfkit.errors import ServerError
 from perfkit.subject.serve import state_of
 from perfkit.subject.stores import append, sqlite
 from tests.conftest import ROOT, served
-from tests.faults.bench import Bench, fault
+from tests.faults.bench import Bench, fault, fill
 
 FILES = {"sqlite": sqlite.NAME, "append": append.NAME}
 
@@ -51,13 +51,7 @@ def _filled(disk: Path, store: str) -> tuple[str, str]:
     arm, files = f"threads/mutex?store={store}", disk / "store"
     with served(arm, files) as (stub, server):
         told = [stub.increment(counter_pb2.incrementBy(value=1)).count for _ in range(COUNT)]
-        filler = disk / "filler"
-        with filler.open("wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(bytes(512))
-            except OSError:
-                pass
+        filler = fill(disk)
         try:
             while len(told) < 1_000_000:
                 told.append(stub.increment(counter_pb2.incrementBy(value=1)).count)
