@@ -16,7 +16,7 @@ import perfkit
 from perfkit.analysis.stopping import is_over
 from perfkit.errors import PerfkitError
 from perfkit.record.load import is_fulfilled, load_plan
-from perfkit.studies.common import campaign
+from perfkit.rig import trial
 from tests.conftest import OF_THE_MINUTE, command_of, on_disk
 from tests.rig.test_process import gone_within
 
@@ -72,7 +72,7 @@ class Bench:
         """Start a sweep that is to be refused before anything is started."""
         before, there = self.trials, self.out.exists()
         with self.monkeypatch.context() as patch:
-            patch.setattr(campaign.trial, "measure", lambda *_: pytest.fail("a trial was started"))
+            patch.setattr(trial, "measure", lambda *_: pytest.fail("a trial was started"))
             with pytest.raises(PerfkitError) as told:
                 perfkit.sweep(**{**PLAN, "out": self.out, **changes})
         assert self.trials == before

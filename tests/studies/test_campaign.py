@@ -5,6 +5,7 @@ import pytest
 
 import perfkit
 from perfkit.errors import LoadError, PlanError, StoreError
+from perfkit.rig import trial
 from perfkit.studies import sweep
 from perfkit.studies.catalogue import CATALOGUE
 from perfkit.studies.common import campaign
@@ -13,7 +14,7 @@ from tests.conftest import SMALL, plan_sweep
 
 @pytest.fixture
 def no_trial(monkeypatch):
-    monkeypatch.setattr(campaign.trial, "measure", lambda *_: pytest.fail("a trial was started"))
+    monkeypatch.setattr(trial, "measure", lambda *_: pytest.fail("a trial was started"))
 
 
 def test_a_sweep_measures_every_trial_of_its_plan(measured):

@@ -1,7 +1,5 @@
 """The one runner of all studies: plans in folders, each measured, continued, kept where it is finished, or refused."""
 
-import logging
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,22 +13,16 @@ from perfkit.design.paired import Pilot, piloted
 from perfkit.design.plan import CONTROL, HANDICAP, SOLO, A, Load, Plan, Seat, Trial
 from perfkit.errors import LoadError
 from perfkit.record import runs
-from perfkit.record.environment import Environment
 from perfkit.record.load import is_fulfilled, load_finished
 from perfkit.record.results import TrialResult
 from perfkit.record.validity import flags, is_valid
-from perfkit.rig import doctor, generators, host, trial
-from perfkit.rig.generators import Programs
-from perfkit.rig.servers import STORE
+from perfkit.rig.bench import Bench, Here, Measure
 from perfkit.studies.common.study import ONE, SHOW, Plans, Study
-from perfkit.subject.stores.disk import refuse_memory
 
 PILOT_S = (0.5, 0.8)
 """Seconds of warm-up and window of the trial that says how much a handicap burns."""
 
 Show = Callable[[Path], None] | None
-
-_log = logging.getLogger(__name__)
 
 
 def run(study: Study, values: Mapping[str, object]) -> Path:
@@ -50,20 +42,21 @@ def _go(study: Study, values: Mapping[str, object], *, measuring: bool) -> Path:
     plans = study.built(settings)
     show: Any = values.get(SHOW)
     if ONE in plans:
-        programs = _programs(plans, Path(settings["out"] or runs.RUNS), settings["k6"])
-        with _opened(plans[ONE], programs, settings["out"]) as opened:
+        bench = _bench(plans, Path(settings["out"] or runs.RUNS), settings["k6"])
+        with _opened(plans[ONE], bench, settings["out"]) as opened:
             if measuring:
-                warnings = _warnings(settings["k6"], opened.folder)
+                warnings = _warnings(bench, opened.folder)
                 sys.stderr.write(study.foretell(opened.plan))
-                _measure(opened, programs, show=show)
+                _measure(opened, bench, show=show)
                 _settle(opened.finished, warnings)
             return opened.folder
     folder = Path(settings["out"]) if settings["out"] else runs.RUNS / study.name
+    bench = _bench(plans, folder, settings["k6"])
     if measuring:
-        warnings = _warnings(settings["k6"], runs.RUNS.parent)
-        _settle([one for run in measure(plans, folder, settings["k6"]) for one in load_finished(run)], warnings)
+        warnings = _warnings(bench, runs.RUNS.parent)
+        _settle([one for run in _each(plans, folder, bench) for one in load_finished(run)], warnings)
     else:
-        _unfinished(plans, folder, _programs(plans, folder, settings["k6"]))
+        _unfinished(plans, folder, bench)
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -74,60 +67,55 @@ def measure(plans: Plans, folder: Path, k6: str = "k6") -> Iterator[Path]:
     A run that is there finished is kept, an unfinished one continued. One of another plan, machine, software or code is
     refused with a StoreError, before the first is begun. `k6` is the program, by name or path.
     """
-    programs = _programs(plans, folder, k6)
-    todo = _unfinished(plans, folder, programs)
+    yield from _each(plans, folder, _bench(plans, folder, k6))
+
+
+def _each(plans: Plans, folder: Path, bench: Bench) -> Iterator[Path]:
+    todo = _unfinished(plans, folder, bench)
     for name, plan in plans.items():
         if name in todo:
-            with _opened(plan, programs, folder / name) as opened:
-                _measure(opened, programs, f"{name}: ")
+            with _opened(plan, bench, folder / name) as opened:
+                _measure(opened, bench, f"{name}: ")
         yield folder / name
 
 
-def _programs(plans: Plans, folder: Path, k6: str) -> Programs:
-    """Find what plans need beside perfkit; refuse what `folder` can't hold."""
-    for arm in (arm for plan in plans.values() for arm in plan.arms if arm.is_durable):
-        refuse_memory(folder, f"arm {arm.name}")
-    return generators.find((cell.load for plan in plans.values() for cell in plan.cells), k6)
+def _bench(plans: Plans, folder: Path, k6: str) -> Bench:
+    """Return where plans are measured; refuse what can't be measured there, or kept in `folder`."""
+    bench = Here((cell.load for plan in plans.values() for cell in plan.cells), k6)
+    bench.refuse((arm for plan in plans.values() for arm in plan.arms), folder)
+    return bench
 
 
-def _unfinished(plans: Plans, folder: Path, programs: Programs) -> set[str]:
+def _unfinished(plans: Plans, folder: Path, bench: Bench) -> set[str]:
     todo = set()
     for name, plan in plans.items():
         if (folder / name / "plan.json").exists():
-            going_on = runs.refuse_unlike(folder / name, plan, _here(plan, programs))
+            going_on = runs.refuse_unlike(folder / name, plan, bench.environment(plan.arms))
             if is_fulfilled(folder / name, going_on, stopping.is_over):
                 continue
         todo.add(name)
     return todo
 
 
-def _opened(plan: Plan, programs: Programs, out: str | Path) -> AbstractContextManager[runs.OpenRun]:
-    return runs.open_run(plan, _here(plan, programs), stopping.is_over, out)
+def _opened(plan: Plan, bench: Bench, out: str | Path) -> AbstractContextManager[runs.OpenRun]:
+    return runs.open_run(plan, bench.environment(plan.arms), stopping.is_over, out)
 
 
-def _here(plan: Plan, programs: Programs) -> Environment:
-    return host.collect({name: program.version for name, program in programs.items()}, plan.arms)
-
-
-def _measure(opened: runs.OpenRun, programs: Programs, prefix: str = "", show: Show = None) -> None:
+def _measure(opened: runs.OpenRun, bench: Bench, prefix: str = "", show: Show = None) -> None:
     """Measure block after block until the plan's stop rule ends it, showing progress and time left on stderr."""
     plan = opened.plan
-    for left in opened.folder.glob(f"{STORE}*"):  # by one that was killed
-        shutil.rmtree(left)
-    placement = trial.place(
-        pin=plan.pin, own_sessions=not plan.share_session, start_s=plan.start_s, folder=opened.folder
-    )
-    if plan.pin and not placement.server:
-        _log.warning("server and k6 are not pinned: that takes Linux and two cores")
     # Not drawn inside a window: whatever else runs sleeps while one is measured.
-    with host.alone(), tqdm(**_extent(plan, opened.finished), file=sys.stderr, ncols=100) as progress:
-        pilot = _pilot(opened, programs, placement)
+    with (
+        bench.session(plan, opened.folder) as measured,
+        tqdm(**_extent(plan, opened.finished), file=sys.stderr, ncols=100) as progress,
+    ):
+        pilot = _pilot(opened, measured)
         while not stopping.is_over(plan, opened.finished):
             block, attempt = opened.next_block()
             for planned in plan.block(block):
                 one = piloted(planned, pilot) if pilot else planned
                 progress.set_description(f"{prefix}{_position(plan, block)}, {one.load.vus} VUs, {one.name}")
-                result, summaries = trial.measure(one, attempt, programs, placement)
+                result, summaries = measured(one, attempt)
                 opened.append(result, summaries)
                 progress.update(_step(plan, result))
             if show:
@@ -139,11 +127,11 @@ def _is_in_notebook() -> bool:
     return shell is not None and hasattr(shell, "kernel")
 
 
-def _warnings(k6: str, folder: Path) -> str:
+def _warnings(bench: Bench, folder: Path) -> str:
     """In a notebook, show the doctor's warnings, and return them."""
     if not _is_in_notebook():
         return ""
-    warnings = "".join(f"{finding}\n" for finding in doctor.examine(k6, folder) if not finding.ok)
+    warnings = "".join(f"{finding}\n" for finding in bench.examine(folder) if not finding.ok)
     sys.stderr.write(warnings)
     return warnings
 
@@ -156,7 +144,7 @@ def _settle(results: Sequence[TrialResult], warnings: str) -> None:
         sys.stdout.write(f"{warnings}{len(results)} trials in {seconds:.0f} s\n")
 
 
-def _pilot(opened: runs.OpenRun, programs: Programs, placement: trial.Placement) -> Pilot | None:
+def _pilot(opened: runs.OpenRun, measured: Measure) -> Pilot | None:
     """Return what a trial of the handicap's reference alone said at the run's begin; None without a handicap."""
     seated = ((cell.load.vus, seat) for cell in opened.plan.cells for seat in cell.seats)
     vus, arm = next(((vus, seat.arm) for vus, seat in seated if seat.role in (HANDICAP, CONTROL)), (0, None))
@@ -165,7 +153,7 @@ def _pilot(opened: runs.OpenRun, programs: Programs, placement: trial.Placement)
     if pilot := opened.pilot:
         return pilot
     load = Load(vus, *PILOT_S)
-    result, _ = trial.measure(Trial(0, SOLO, (Seat(A, arm),), load), 0, programs, placement)
+    result, _ = measured(Trial(0, SOLO, (Seat(A, arm),), load), 0)
     cost_us = result.served[0].cpu_per_call_us(load)
     if cost_us is None or not is_valid(result):
         raise LoadError(f"the pilot trial of {arm.name} does not count: {', '.join(flags(result))}")
