@@ -1,0 +1,114 @@
+"""Distributions that several load generators have seen, as one: what is exact, and brackets that hold for certain."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from perfkit.record.results import Distribution, enough_samples
+
+SLACK = 1e-9
+"""A percentile's place among samples is computed with rounding: it may be so much to either side."""
+
+GRID = (
+    *(f"{number / 10:g}" for number in range(901)),
+    *(f"{100 - 10 * 1.02**-step:.8g}" for step in range(1, 468)),
+)
+"""Percentiles to ask each generator for, so that brackets are narrow: steps of 0.1 to 90, then 2 % of the rest each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What all calls together took."""
+
+    distribution: Distribution
+    """count, mean, least and largest are exact; percentiles are estimates inside their brackets"""
+    brackets_ms: dict[str, tuple[float, float]]
+    """percentile as text → two values between which that of all samples lies for certain"""
+
+    @property
+    def widest(self) -> float:
+        """The width of the widest bracket as a part of its percentile; 0 without percentiles."""
+        return max((high / low - 1 for low, high in self.brackets_ms.values() if low > 0), default=0.0)
+
+
+def merged(several: Sequence[Distribution], percentiles: Sequence[str]) -> Merged:
+    """Return the distribution of all samples of several, with these percentiles, of those that they carry.
+
+    A percentile is a value at place p·(n-1) among n sorted samples, interpolated between its neighbours, as k6 and
+    numpy have it. So each one that a generator tells bounds how many of its samples lie below and above it; the sums
+    of these bounds bound the places among all samples.
+    """
+    counted = [one for one in several if one.count]
+    total = sum(one.count for one in counted)
+    if not total:
+        return Merged(Distribution(0, None, None, None, {}), {})
+    curves = [_curve(one) for one in counted]
+    candidates = np.unique(np.concatenate([values for values, _, _ in curves]))
+    at_most_below = sum(_at_most_below(curve, candidates) for curve in curves)
+    at_least_within = sum(_at_least_within(curve, candidates) for curve in curves)
+    brackets: dict[str, tuple[float, float]] = {}
+    estimates: dict[str, float] = {}
+    for percentile in percentiles:
+        if enough_samples(float(percentile), total):
+            place = float(percentile) / 100 * (total - 1)
+            first, last = math.floor(place - SLACK), math.ceil(place + SLACK)
+            low = candidates[np.flatnonzero(at_most_below <= max(first, 0))[-1]]
+            high = candidates[np.flatnonzero(at_least_within >= min(last + 1, total))[0]]
+            brackets[percentile] = float(low), float(high)
+            estimates[percentile] = float(np.clip(_estimate(curves, counted, place), low, high))
+    return Merged(
+        Distribution(
+            total,
+            sum((one.avg_ms or 0.0) * one.count for one in counted) / total,
+            float(candidates[0]),
+            float(candidates[-1]),
+            estimates,
+        ),
+        brackets,
+    )
+
+
+_Curve = tuple["np.ndarray", "np.ndarray", "np.ndarray"]
+"""values of one generator, rising; of each, how many samples lie below it at most, and at or below it at least"""
+
+
+def _curve(one: Distribution) -> _Curve:
+    assert one.min_ms is not None  # noqa: S101 - so has every distribution with a sample
+    assert one.max_ms is not None  # noqa: S101
+    places = {float(text) / 100 * (one.count - 1): value for text, value in one.percentiles_ms.items()}
+    places |= {0.0: one.min_ms, float(one.count - 1): one.max_ms}
+    rising = sorted(places.items())
+    values = np.maximum.accumulate(np.array([value for _, value in rising]))
+    below = np.array([min(one.count, math.ceil(place + SLACK)) for place, _ in rising])
+    within = np.array([max(0, math.floor(place - SLACK)) + 1 for place, _ in rising])
+    below[0], within[-1] = 0, one.count
+    return values, below, within
+
+
+def _at_most_below(curve: _Curve, candidates: np.ndarray) -> np.ndarray:
+    """Of each candidate, how many of a generator's samples can be less: no more than are less than its next value."""
+    values, below, within = curve
+    following = np.searchsorted(values, candidates, side="left")
+    return np.where(following < len(values), below[np.minimum(following, len(values) - 1)], within[-1])
+
+
+def _at_least_within(curve: _Curve, candidates: np.ndarray) -> np.ndarray:
+    """Of each candidate, how many of a generator's samples must be no more: as many as are within its last value."""
+    values, _, within = curve
+    last = np.searchsorted(values, candidates, side="right") - 1
+    return np.where(last >= 0, within[np.maximum(last, 0)], 0)
+
+
+def _estimate(curves: Sequence[_Curve], counted: Sequence[Distribution], place: float) -> float:
+    """Return where the generators' curves, each drawn straight between what is known, reach a place together."""
+    low, high = min(values[0] for values, _, _ in curves), max(values[-1] for values, _, _ in curves)
+    for _ in range(60):
+        middle = (low + high) / 2
+        reached = sum(
+            float(np.interp(middle, values, (below + within) / 2, left=0, right=one.count))
+            for (values, below, within), one in zip(curves, counted, strict=True)
+        )
+        low, high = (middle, high) if reached < place + 0.5 else (low, middle)
+    return float(low + high) / 2

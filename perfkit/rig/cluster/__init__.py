@@ -1,0 +1,1 @@
+"""Several machines as one bench: what is known of their clocks."""

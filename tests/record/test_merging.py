@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from perfkit.record.merging import GRID, merged
+from perfkit.record.results import Distribution, enough_samples
+
+TOLD = ("50", "90", "95", "99", "99.9")
+
+
+def seen(samples, percentiles=TOLD):
+    """What a generator tells of its samples."""
+    if not len(samples):
+        return Distribution(0, None, None, None, {})
+    values = np.percentile(samples, [float(one) for one in percentiles])  # linear, as k6 has it
+    return Distribution(
+        len(samples), float(np.mean(samples)), float(min(samples)), float(max(samples)),
+        dict(zip(percentiles, map(float, values), strict=True)),
+    )  # fmt: skip
+
+
+latencies = st.lists(st.floats(0.01, 10_000).map(lambda value: round(value, 3)), max_size=80)
+
+
+@settings(max_examples=300)
+@given(st.lists(latencies, min_size=1, max_size=5), st.lists(st.sampled_from(GRID), max_size=12, unique=True))
+def test_the_percentile_of_all_samples_lies_in_its_bracket_for_certain(hosts, grid):
+    pooled = np.concatenate([np.array(host, dtype=float) for host in hosts])
+    asked = [*(one for one in TOLD if enough_samples(float(one), len(pooled))), "100"]
+    found = merged([seen(host, grid) for host in hosts], asked)
+    assert found.distribution.count == len(pooled)
+    if not len(pooled):
+        assert found.brackets_ms == {}
+        return
+    assert found.distribution.avg_ms == pytest.approx(np.mean(pooled))
+    assert (found.distribution.min_ms, found.distribution.max_ms) == (min(pooled), max(pooled))
+    for percentile in asked:
+        low, high = found.brackets_ms[percentile]
+        truth = np.percentile(pooled, float(percentile))
+        assert low * (1 - 1e-12) <= truth <= high * (1 + 1e-12), percentile
+        assert low <= found.distribution.percentiles_ms[percentile] <= high
+
+
+@pytest.mark.parametrize("apart", [1.0, 1.3])
+def test_brackets_are_narrow_with_the_grid_and_one_mode(apart):
+    draw = np.random.default_rng(1)
+    hosts = [draw.lognormal(1, 0.5, 20_000) * scale for scale in (1, apart, apart**2)]
+    asked = ("50", "90", "95", "99")
+    found = merged([seen(host, GRID) for host in hosts], asked)
+    pooled = np.concatenate(hosts)
+    for percentile in asked:
+        low, high = found.brackets_ms[percentile]
+        truth = np.percentile(pooled, float(percentile))
+        assert low <= truth <= high
+        assert high / low - 1 <= 0.01
+        assert found.distribution.percentiles_ms[percentile] == pytest.approx(truth, rel=0.005)
+    assert found.widest <= 0.01
+    wide = merged([seen(host) for host in hosts], asked)
+    assert wide.widest > 10 * found.widest, "few percentiles of each bound those of all only loosely"
+
+
+def test_a_bracket_spans_the_gap_between_two_modes():
+    hosts = [np.full(1000, 1.0), np.full(1000, 9.0)]
+    assert merged([seen(host, GRID) for host in hosts], ["50"]).brackets_ms["50"] == (1.0, 9.0)
+
+
+def test_the_grid_has_what_brackets_need():
+    numbers = [float(one) for one in GRID]
+    assert numbers == sorted(set(numbers))
+    assert (numbers[0], len(numbers)) == (0, 1368)
+    assert 99.999 < numbers[-1] < 100
