@@ -90,7 +90,7 @@ def test_a_misspelt_parameter_is_refused_and_the_right_one_named():
 @pytest.mark.load
 @pytest.mark.parametrize(
     ("cwd", "notebook", "vus", "repeats"),
-    [("notebooks", "sweep.ipynb", "2,5", 1), (".", "notebooks/sweep.ipynb", "2,", 2)],
+    [("notebooks", "sweep.ipynb", "2,5", 1), (".", "notebooks/sweep.ipynb", "2,", 1)],
     ids=["in notebooks", "at root"],
 )
 def test_papermill_runs_the_sweep_where_the_user_stands(tmp_path, cwd, notebook, vus, repeats):

@@ -21,7 +21,7 @@ from perfkit.subject.state import COUNT_MAX
 
 METHOD = "/counter.incrementCounter/increment"
 
-HOLD_S = 0.25
+HOLD_S = 0.2
 
 VARIANTS = {
     "threads/inputQ": ["?batch=4"],
