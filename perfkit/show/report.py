@@ -61,7 +61,8 @@ def of_sweep(answer: SweepAnswer, environment: Environment) -> tuple[Markdown, M
     head = [f"**The answer.** **{levels.sentence(answer)}**", _listed(limits[CPU])]
     head += [levels.sentence(answer, THROUGHPUT) if answer.is_trusted else "", _listed(limits[THROUGHPUT])]
     table = "\n".join(levels.table_lines(answer)) if answer.over else ""
-    general = [words.LOADS[answer.method], *([words.HARDLY_CONTENDED] if environment.gil else [])]
+    does_nothing = not any(arm.waits or arm.work_us for arm in answer.plan.arms)
+    general = [words.LOADS[answer.method], *([words.HARDLY_CONTENDED] if environment.gil and does_nothing else [])]
     rest = [table, "\n".join(levels.control_lines(answer)), " ".join(general), _spent(answer)]
     return _text([*head, where(environment)]), _text(rest)
 

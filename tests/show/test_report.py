@@ -116,6 +116,9 @@ def test_few_blocks_unfinished_blocks_and_a_busy_machine_are_said(here):
     waited, _ = report.of_sweep(levels.answer(plan, table().iloc[:0], table().assign(hold_us=10, held_us=78.2)), here)
     assert "A wait of 10 µs was asked for of mutex; it was really 78 µs long." in waited
     assert "hardly ever contended" in sweep(replace(here, gil=True))
+    working = plan_sweep(arms="mutex?work_us=20,inputQ?work_us=20")
+    told = report.of_sweep(levels.answer(working, unfinished.iloc[:0], unfinished), replace(here, gil=True))
+    assert "hardly ever contended" not in "".join(told), "the section does something"
 
 
 def test_arms_are_called_by_their_pattern_where_that_tells_them_apart():
