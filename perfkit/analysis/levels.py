@@ -101,14 +101,7 @@ def judge(
     """Return what each usable level says, corrected for their number and that of the arms that are compared."""
     logs = contrast.by_level(table, metric, of, against, contrast.usable_levels(table, metric, factor), factor)
     arms = max(1, table["arm"].nunique() - 1)
-    levels = list(map(int, logs.columns))
-    ratios = tuple(
-        widened(
-            statistics.from_logs(metric, of, against, [level], logs[level].dropna().tolist(), factor),
-            arms * len(levels),
-        )
-        for level in levels
-    )
+    levels, ratios = list(map(int, logs.columns)), each(logs, metric, of, against, arms, factor)
     judged = tuple(
         WAITED if _waited(metric, one, table[table[factor] == level]) else verdict.judge(one, margin_pct)
         for level, one in zip(levels, ratios, strict=True)
@@ -120,6 +113,20 @@ def judge(
         return found
     together = widened(statistics.from_logs(metric, of, against, levels, whole, factor), arms)
     return OverLevels(ratios, judged, differ, together, verdict.judge(together, margin_pct))
+
+
+def each(logs: pd.DataFrame, metric: str, of: str, against: str, arms: int, factor: str = "vus") -> tuple[Ratio, ...]:
+    """Return the ratio at each level, a column of logarithms as `contrast.by_level` has them, a row a block.
+
+    Corrected for the number of levels and that of the arms that are compared with the same one.
+    """
+    return tuple(
+        widened(
+            statistics.from_logs(metric, of, against, [level], logs[level].dropna().tolist(), factor),
+            arms * len(logs.columns),
+        )
+        for level in map(int, logs.columns)
+    )
 
 
 def _waited(metric: str, result: Ratio, trials: pd.DataFrame) -> bool:

@@ -69,6 +69,7 @@ class Arm:
 
 
 DEFAULTS = {one.name: one.default for one in fields(Arm)}
+"""What an arm's name does not say."""
 
 OPTIONS = tuple(factor.name for factor in ARM_FACTORS)
 """Fields of an Arm that are options, in the order in which its name has them."""
@@ -122,19 +123,11 @@ def parse_arm(text: str, workers: int) -> Arm:
 def _stored(text: str, values: dict[str, Any]) -> dict[str, Any]:
     """Return options with what is meant by those of the store; a PlanError where they contradict each other."""
     store = values.get("store", MEMORY)
-    if store == "sqlite":
-        return {"sync": SYNCS[0], **_without_device(text, values)}
-    if "sync" in values:
+    if "sync" in values and store != "sqlite":
         raise PlanError(f"arm {text!r}: sync is SQLite's, and store={store}; say store=sqlite, or leave sync out")
-    return _without_device(text, values) if store in DURABLE else values
-
-
-def _without_device(text: str, values: dict[str, Any]) -> dict[str, Any]:
-    if values.get("sync_us"):
-        raise PlanError(
-            f"arm {text!r}: sync_us simulates a device, and store={values['store']} has a real one; leave out one"
-        )
-    return values
+    if values.get("sync_us") and store != MEMORY:
+        raise PlanError(f"arm {text!r}: sync_us simulates a device, and store={store} has a real one; leave out one")
+    return {"sync": SYNCS[0], **values} if store == "sqlite" else values
 
 
 def parse_arms(arms: object, workers: int) -> tuple[Arm, ...]:

@@ -40,7 +40,7 @@ class EngineFacts:
 
 
 GROUPING = {"combining": 1000, "leader": 1000}
-"""Patterns that are there for that → their `batch` where an arm names none: as many as one connection may have."""
+"""Patterns that are there to commit for several → `batch` where an arm names none: as many as a connection may have."""
 
 BATCHING = ("inputQ", *GROUPING)
 """Patterns that can commit for several calls at once."""

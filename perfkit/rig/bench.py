@@ -58,9 +58,7 @@ class Here:
 
     @contextmanager
     def session(self, plan: Plan, folder: Path) -> Iterator[Measure]:  # noqa: D102
-        placement = trial.place(
-            pin=plan.pin, own_sessions=not plan.share_session, start_s=plan.start_s, folder=folder
-        )  # fmt: skip
+        placement = trial.place(pin=plan.pin, own_sessions=not plan.share_session, start_s=plan.start_s, folder=folder)
         if plan.pin and not placement.server:
             _log.warning("server and k6 are not pinned: that takes Linux and two cores")
         for left in folder.glob(f"{STORE}*"):  # by one that was killed

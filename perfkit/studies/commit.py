@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from perfkit.analysis import contrast, levels, statistics
+from perfkit.analysis import contrast, levels
 from perfkit.analysis.levels import THROUGHPUT
 from perfkit.analysis.statistics import Ratio
 from perfkit.checkout import ROOT
@@ -136,10 +136,4 @@ def _device(home: Path, name: str) -> Device:
 
 def _throughput(pair: pd.DataFrame, arm: str, against: str, arms: int) -> tuple[Ratio, ...]:
     usable = contrast.usable_levels(pair, THROUGHPUT)
-    logs = contrast.by_level(pair, THROUGHPUT, arm, against, usable, "vus")
-    return tuple(
-        levels.widened(
-            statistics.from_logs(THROUGHPUT, arm, against, [level], logs[level].dropna().tolist()), arms * len(usable)
-        )
-        for level in map(int, logs.columns)
-    )
+    return levels.each(contrast.by_level(pair, THROUGHPUT, arm, against, usable, "vus"), THROUGHPUT, arm, against, arms)

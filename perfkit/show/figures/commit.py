@@ -1,9 +1,10 @@
 """A study of commits → matplotlib figures; whatever is of the simulated device says so."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from perfkit.analysis.statistics import Interval
@@ -20,6 +21,7 @@ from perfkit.show.figures.kit import (
     logarithmic,
     styles,
 )
+from perfkit.show.figures.levels import points
 from perfkit.studies import commit
 from perfkit.studies.commit import Device
 
@@ -32,21 +34,13 @@ APART = 0.04
 
 def gain(*devices: Device) -> Figure:
     """Throughput of each arm in the lock's against VUs, on both devices."""
-    figure, panels = blank("Calls a second, in those of mutex with a commit for each call", panels=2, share_y=True)
+    figure, panels = _side_by_side("Calls a second, in those of mutex with a commit for each call", devices)
     for axes, device in zip(panels, devices, strict=True):
         names, looks = words.labels(device.trials), styles(device.trials)
-        factor_axis(axes, sorted(device.trials["vus"].unique().tolist()))
-        logarithmic(axes)
         axes.axhline(1, color=looks[device.baseline].colour, linewidth=1.8, label=names[device.baseline])
         for place, (arm, ratios) in enumerate(device.throughput.items()):
-            at = [one.levels[0] * (1 + APART) ** (place - 1.5) for one in ratios]
-            axes.plot(at, [one.ratio for one in ratios], color=looks[arm].colour, linestyle=looks[arm].line)
-            for number, (x, one) in enumerate(zip(at, ratios, strict=True)):
-                axes.errorbar(
-                    x, one.ratio, yerr=bar(one), color=looks[arm].colour, marker=looks[arm].marker, markersize=7,
-                    capsize=4, linewidth=1.8, linestyle="none", label="" if number else names[arm],
-                )  # fmt: skip
-        axes.set_title(f"on {report_commit.name(device)}")
+            at = [(one.levels[0] * (1 + APART) ** (place - 1.5), one) for one in ratios]
+            points(axes, at, looks[arm], names[arm], line=True)
         label(axes, "throughput, times mutex's" if axes is panels[0] else "")
     middles = [one.ratio for device in devices for ratios in device.throughput.values() for one in ratios]
     panels[0].set_ylim(min([1, *middles]) / ROOM, max([1, *middles]) * ROOM)
@@ -86,12 +80,9 @@ def on_simulated(_: Device, simulated: Device) -> Figure:
 
 def batches(*devices: Device) -> Figure:
     """How many calls were committed together, against VUs, on both devices."""
-    figure, panels = blank("Calls that were committed together", panels=2, share_y=True)
+    figure, panels = _side_by_side("Calls that were committed together", devices)
     for axes, device in zip(panels, devices, strict=True):
-        names, looks = words.labels(device.trials), styles(device.trials)
-        factor_axis(axes, sorted(device.trials["vus"].unique().tolist()))
-        logarithmic(axes)
-        sizes = device.sizes()
+        names, looks, sizes = words.labels(device.trials), styles(device.trials), device.sizes()
         for place, arm in enumerate(names):
             levels = sorted(vus for vus, one in sizes if one == arm)
             spans = [_span(sizes[vus, arm]) for vus in levels]
@@ -101,10 +92,19 @@ def batches(*devices: Device) -> Figure:
                 at, [one.estimate for one in spans], yerr=reach, color=looks[arm].colour, marker=looks[arm].marker,
                 linestyle=looks[arm].line, capsize=4, label=names[arm],
             )  # fmt: skip
-        axes.set_title(f"on {report_commit.name(device)}")
         label(axes, "calls in a commit" if axes is panels[0] else "")
     caption(figure, "markers: median over commits; bars: from the 5th to the 95th of a hundred; warm-up included", WIDE)
     return figure
+
+
+def _side_by_side(title: str, devices: Sequence[Device]) -> tuple[Figure, list[Axes]]:
+    """Return a figure with a panel a device, over the numbers of VUs, both on one logarithmic scale."""
+    figure, panels = blank(title, panels=len(devices), share_y=True)
+    for axes, device in zip(panels, devices, strict=True):
+        factor_axis(axes, sorted(device.trials["vus"].unique().tolist()))
+        logarithmic(axes)
+        axes.set_title(f"on {report_commit.name(device)}")
+    return figure, panels
 
 
 def _span(tally: dict[int, int]) -> Interval:

@@ -66,13 +66,13 @@ def price(answer: SweepAnswer) -> Figure:
             found = over[metric]
             shift = APART * number
             middles = [(numbers.index(one.levels[0]) + shift, one) for one in found.ratios]
-            _points(axes, middles, looks[arm], names[arm], line=True)
+            points(axes, middles, looks[arm], names[arm], line=True)
             if found.together:
-                _points(axes, [(len(numbers) + shift, found.together)], looks[arm])
+                points(axes, [(len(numbers) + shift, found.together)], looks[arm])
         if metric == CPU:
             for number, (role, control) in enumerate(answer.controls.items(), start=1):
                 name = told.NAMES.get(role, role)
-                _points(axes, [(len(numbers) - APART * number, control.result)], CONTROL_STYLES[role], name)
+                points(axes, [(len(numbers) - APART * number, control.result)], CONTROL_STYLES[role], name)
         axes.set_xticks(range(len(places)), places)
         axes.set_xlabel("virtual users at each server (VUs)")
         label(axes, f"{words.METRIC_WORDS[metric][0]}, times {names.get(answer.baseline, 'the first')}'s")
@@ -85,10 +85,11 @@ def price(answer: SweepAnswer) -> Figure:
     return figure
 
 
-def _points(axes: Axes, points: list[tuple[float, Ratio]], style: Style, name: str = "", *, line: bool = False) -> None:
+def points(axes: Axes, at: list[tuple[float, Ratio]], style: Style, name: str = "", *, line: bool = False) -> None:
+    """Draw ratios with their intervals, each at a place on the axis, with a line through them where that is wanted."""
     if line:
-        axes.plot([x for x, _ in points], [one.ratio for _, one in points], color=style.colour, linestyle=style.line)
-    for number, (x, one) in enumerate(points):
+        axes.plot([x for x, _ in at], [one.ratio for _, one in at], color=style.colour, linestyle=style.line)
+    for number, (x, one) in enumerate(at):
         axes.errorbar(
             x, one.ratio, yerr=bar(one), color=style.colour, marker=style.marker, markersize=7, capsize=4,
             linewidth=1.8, linestyle="none", label="" if number else name,

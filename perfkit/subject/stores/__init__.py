@@ -9,8 +9,6 @@ from perfkit.subject.stores.contract import Store
 from perfkit.subject.stores.disk import refuse_memory
 from perfkit.subject.stores.simulated import SimulatedDevice
 
-__all__ = ["open_store", "refuse_memory"]
-
 
 def open_store(arm: Arm, folder: Path | None, count: int = 0) -> Store | None:
     """Open what keeps an arm's count; None: memory alone. A ServerError says why that can't be.

@@ -11,7 +11,8 @@ import zlib
 from pathlib import Path
 
 from perfkit.design.arms import Arm
-from perfkit.errors import ServerError, StoreFailed
+from perfkit.errors import ServerError
+from perfkit.subject.stores.contract import unusable, unwritable
 
 NAME = "count.log"
 
@@ -28,26 +29,20 @@ class AppendLog:
         self._path = path
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                self.count = self._begin()
+            except BaseException:
+                os.close(self._file)
+                raise
         except OSError as error:
-            raise _unusable(path, error.strerror or str(error)) from error
-        try:
-            self.count = self._begin()
-        except OSError as error:
-            os.close(self._file)
-            raise _unusable(path, error.strerror or str(error)) from error
-        except ServerError:
-            os.close(self._file)
-            raise
+            raise unusable("append", path, error.strerror) from error
 
     def commit(self, count: int) -> None:  # noqa: D102
         try:
             self._write(_record(count))
             os.fsync(self._file)
         except OSError as error:
-            raise StoreFailed(
-                f"store append: {self._path} can't be written: {error.strerror}; what was "
-                "acknowledged is there: mend that and start again"
-            ) from error
+            raise unwritable("append", self._path, error.strerror) from error
         self.count = count
 
     def close(self) -> None:  # noqa: D102
@@ -68,7 +63,7 @@ class AppendLog:
             _sync_folder(self._path.parent)
             return 0
         if not content.startswith(MAGIC):
-            raise _unusable(self._path, f"it begins otherwise than {MAGIC!r}: it is no log of this version")
+            raise unusable("append", self._path, f"it begins otherwise than {MAGIC!r}: it is no log of this version")
         return self._read(content)
 
     def _read(self, content: bytes) -> int:
@@ -78,7 +73,9 @@ class AppendLog:
             record = content[start : start + RECORD]
             if len(record) < RECORD or record != _record(COUNT.unpack_from(record)[0]):
                 if start + RECORD < len(content):
-                    raise _unusable(self._path, f"the record at byte {start} is damaged, and it is not the last")
+                    raise unusable(
+                        "append", self._path, f"the record at byte {start} is damaged, and it is not the last"
+                    )
                 break
             (count,) = COUNT.unpack_from(record)
             end = start + RECORD
@@ -108,7 +105,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _unusable(path: Path, why: str) -> ServerError:
-    return ServerError(f"store append: {path} can't be used: {why}; nothing was changed, name another --folder")

@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 from perfkit.design.arms import Arm
-from perfkit.errors import ServerError, StoreFailed
+from perfkit.subject.stores.contract import unusable, unwritable
 
 NAME = "count.db"
 
@@ -29,25 +29,19 @@ class SqliteStore:
         try:
             # Autocommit: each statement is a transaction. Any thread may commit; the pattern sees to it that one does.
             self._database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+            try:
+                self.count = self._begin(sync)
+            except BaseException:
+                self._database.close()
+                raise
         except sqlite3.Error as error:
-            raise _unusable(path, str(error)) from error
-        try:
-            self.count = self._begin(sync)
-        except sqlite3.Error as error:
-            self._database.close()
-            raise _unusable(path, str(error)) from error
-        except ServerError:
-            self._database.close()
-            raise
+            raise unusable("sqlite", path, error) from error
 
     def commit(self, count: int) -> None:  # noqa: D102
         try:
             self._database.execute("UPDATE counter SET count = ? WHERE id = 1", (count,))
         except sqlite3.Error as error:
-            raise StoreFailed(
-                f"store sqlite: {self._path} can't be written: {error}; what was "
-                "acknowledged is there: mend that and start again"
-            ) from error
+            raise unwritable("sqlite", self._path, error) from error
         self.count = count
 
     def close(self) -> None:  # noqa: D102
@@ -62,16 +56,18 @@ class SqliteStore:
         ours = (APPLICATION, SCHEMA)
         found = tuple(database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
         if found != ours:
-            raise _unusable(self._path, f"its application and schema are {found}, not {ours}: another program's")
+            raise unusable(
+                "sqlite", self._path, f"its application and schema are {found}, not {ours}: another program's"
+            )
         database.execute("PRAGMA journal_mode = WAL")
         database.execute(f"PRAGMA synchronous = {sync}")
         database.execute("BEGIN EXCLUSIVE")
         database.execute("COMMIT")  # from here on it is this process's alone
         if (told := database.execute("PRAGMA integrity_check").fetchone()[0]) != "ok":
-            raise _unusable(self._path, f"it is damaged ({told})")
+            raise unusable("sqlite", self._path, f"it is damaged ({told})")
         rows = database.execute("SELECT count FROM counter").fetchall()
         if len(rows) != 1:
-            raise _unusable(self._path, f"it has {len(rows)} counts")
+            raise unusable("sqlite", self._path, f"it has {len(rows)} counts")
         count: int = rows[0][0]
         return count
 
@@ -79,7 +75,3 @@ class SqliteStore:
 def open_store(folder: Path, arm: Arm) -> SqliteStore:
     """Open the database in a folder, or make one."""
     return SqliteStore(folder / NAME, arm.sync)
-
-
-def _unusable(path: Path, why: str) -> ServerError:
-    return ServerError(f"store sqlite: {path} can't be used: {why}; nothing was changed, name another --folder")
