@@ -26,9 +26,10 @@ from perfkit.analysis import statistics
 from perfkit.design.arms import parse_arm
 from perfkit.design.paired import TURN_MS
 from perfkit.errors import PerfkitError
-from perfkit.rig import family, host, process, trial, turns
+from perfkit.rig import family, host, process, trial
 from perfkit.rig.process import Place
 from perfkit.rig.servers import serving
+from perfkit.rig.trial import turns
 
 CLIENTS = {
     "plain": ((), 0),

@@ -20,9 +20,10 @@ from perfkit.design.plan import A, B
 from perfkit.errors import PerfkitError
 from perfkit.record.load import load, load_finished
 from perfkit.record.runs import RUNS
-from perfkit.rig import family, trial, turns
+from perfkit.rig import family, trial
 from perfkit.rig.process import Place
 from perfkit.rig.servers import serving
+from perfkit.rig.trial import turns
 from perfkit.studies import compare
 from perfkit.studies.common import campaign
 

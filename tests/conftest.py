@@ -16,7 +16,8 @@ import perfkit
 from perfkit._proto import counter_pb2_grpc
 from perfkit.design.arms import Arm
 from perfkit.design.plan import SOLO, A, Load, Plan, Seat, Trial
-from perfkit.record.results import Calls, Distribution, Served, TrialResult, Usage
+from perfkit.record.calls import Calls, Distribution
+from perfkit.record.results import Generating, Served, TrialResult, Usage
 from perfkit.rig.generators import k6
 from perfkit.studies import compare, sweep
 from perfkit.subject.stores.disk import IN_MEMORY, filesystem
@@ -164,8 +165,7 @@ def result() -> Callable[..., TrialResult]:
                 Served(replace(good, **calls), final_count, Usage(one * window, window, (0,), 50_000_000))
                 for one in each_cpu_s
             ),
-            generator=Usage(k6_cpu_s * window, window, (1,), 80_000_000),
-            generator_cores_available=1,
+            generators=(Generating(Usage(k6_cpu_s * window, window, (1,), 80_000_000), 1),),
         )
 
     return make

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perfkit.record.results import Distribution, enough_samples
+from perfkit.record.calls import Distribution, enough_samples
 
 SLACK = 1e-9
 """A percentile's place among samples is computed with rounding: it may be so much to either side."""

@@ -5,69 +5,10 @@ from typing import Any
 
 from perfkit.design import stored
 from perfkit.design.plan import Load, Trial
+from perfkit.record.calls import Calls, Distribution, Section, section
 
 BEFORE_02 = {"k6": "generator", "k6_cores_available": "generator_cores_available"}
-"""what fields of a trial were called when there was one generator → their names"""
-
-SAMPLES_FOR_TAIL = 6.62
-"""A percentile p is given from SAMPLES_FOR_TAIL / (1 - p/100) samples on: p99 from 662, p99.9 from 6,620.
-
-662 is the floor of MLPerf LoadGen's early stopping for p99 (Reddi et al. 2020, arXiv 1911.02549); the same tail
-count is asked of every other percentile.
-"""
-
-
-def enough_samples(percentile: float, count: int) -> bool:
-    """Return whether `count` samples carry this percentile; the largest value (100) they always do."""
-    return percentile == 100 or count * (100 - percentile) >= 100 * SAMPLES_FOR_TAIL - 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """Durations of the calls, or iterations, that started in the measured window, in ms."""
-
-    count: int
-    avg_ms: float | None
-    min_ms: float | None
-    max_ms: float | None
-    percentiles_ms: dict[str, float]
-    """percentile as text ("99.9") → ms, in rising order; only those with enough samples"""
-
-    def at(self, percentile: str) -> float | None:
-        """Return a percentile in ms; None where there were too few samples for it."""
-        return self.percentiles_ms.get(percentile)
-
-
-@dataclass(frozen=True, slots=True)
-class Calls:
-    """What the generator counted for one server. A call counts where it starts; the window's counts come first."""
-
-    acknowledged: int
-    failed_by_status: dict[str, int]
-    """gRPC status code, or "connect" → calls, whole trial with warm-up; "4" are the client's time-outs. Of h2load:
-    "http 503" or the like, "broken" for a stream that ended otherwise, "trailer" for a call without a reply"""
-    acknowledged_total: int
-    sent: int
-    sent_total: int
-    dropped_total: int
-    late_connections: int
-    """connections made inside the window although each VU should have had its own before"""
-    data_sent_bytes: int | None
-    """None: the generator does not say"""
-    data_received_bytes: int | None
-    latency: Distribution
-    """of calls with status 0"""
-    iteration: Distribution
-
-    @property
-    def failed_total(self) -> int:
-        """Calls, and attempts to connect, that ended otherwise than with status 0."""
-        return sum(self.failed_by_status.values())
-
-    @property
-    def cut_off_total(self) -> int:
-        """Calls that were sent and never ended, either way, before k6 did."""
-        return self.sent_total - self.acknowledged_total - self.failed_total + self.failed_by_status.get("connect", 0)
+"""what fields of a trial were called when k6 was the only generator → their names in 0.2"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,35 +29,29 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
-    """How long something took, µs."""
+class Clock:
+    """Another machine's clock, as it was seen before the window and after it."""
 
-    mean: float
-    p50: float
-    p99: float
+    offset_ms: float
+    """how much later it was there"""
+    error_ms: float
+    """how far that can be wrong, its change until after the window included"""
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """What went on in a server's critical section as long as it lived, warm-up included."""
+class Generating:
+    """What a load generator used; of several, each on a host of its own."""
 
-    held_us: Spread | None
-    """real length of the wait that `hold_us` asked for; None: it asked for none"""
-    commit_us: Spread | None
-    """of a commit; None: it had no store"""
-    batches: dict[str, int]
-    """calls that were committed together, as text → how many commits"""
-
-    @property
-    def commits(self) -> int:
-        """How many there were."""
-        return sum(self.batches.values())
-
-    @property
-    def calls_per_commit(self) -> float | None:
-        """The mean; None where nothing was committed."""
-        calls = sum(int(calls) * commits for calls, commits in self.batches.items())
-        return calls / self.commits if self.commits else None
+    usage: Usage
+    cores_available: int
+    host: str = ""
+    """its name in the cluster; empty: it ran beside the servers"""
+    clock: Clock | None = None
+    """None: it was this machine's"""
+    late_start_ms: float | None = None
+    """how long after the appointed time its load began, by its own clock; None: no time was appointed"""
+    p50_ms: tuple[float | None, ...] = ()
+    """median latency that it saw of each server; empty: it saw all that there was to see"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +59,10 @@ class Served:
     """What one server did in a trial."""
 
     calls: Calls
-    final_count: int
-    """by how much the server's counter was raised, after the last call"""
-    usage: Usage
+    final_count: int | None
+    """by how much the server's counter was raised, after the last call; None: it did not say"""
+    usage: Usage | None
+    """None: a server that ran already, whose process can't be seen from here"""
     own_s: float | None = None
     """of the window, in which it was this server's turn; None: all of it"""
     section: Section | None = None
@@ -138,10 +74,15 @@ class Served:
         return self.calls.acknowledged / own_s if own_s else 0.0
 
     def cpu_per_call_us(self, load: Load) -> float | None:
-        """Return the CPU time per acknowledged call of the window, in µs; None where none was acknowledged."""
+        """Return the CPU time per acknowledged call of the window, in µs; None where either is not known."""
         # The clocks are read a little beside the window's ends, so rates are divided, not sums.
         calls = self.calls.acknowledged
-        return self.usage.cores / (calls / load.duration_s) * 1e6 if calls else None
+        return self.usage.cores / (calls / load.duration_s) * 1e6 if calls and self.usage else None
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds of the window; 0 where they are not known."""
+        return self.usage.cpu_s if self.usage else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +125,8 @@ class TrialResult:
     """from before the first server was started to after the last had ended"""
     served: tuple[Served, ...]
     """in the order of the trial's seats"""
-    generator: Usage
-    generator_cores_available: int
+    generators: tuple[Generating, ...]
+    """one a host"""
     turns: Turns | None = None
     """None: not a trial by turns"""
     late_ms: tuple[float, float] | None = None
@@ -195,11 +136,28 @@ class TrialResult:
     machine: Machine | None = None
     """None: not known, not pinned, or before 0.2"""
 
+    server_clock: Clock | None = None
+    """of the servers' host, where that is another machine"""
+
     @property
     def generator_busy(self) -> float:
-        """The part of its cores that the generator used; by turns, while it was not stopped."""
-        own_s = [one.own_s for one in self.served if one.own_s is not None]
-        return self.generator.cpu_s / (sum(own_s) or self.generator.window_s) / self.generator_cores_available
+        """The part of its cores that a generator used, the busiest; by turns, while it was not stopped."""
+        return max(map(self._busy, self.generators))
+
+    def _busy(self, one: Generating) -> float:
+        own_s = sum(served.own_s or 0 for served in self.served) if not one.host else 0.0
+        return one.usage.cpu_s / (own_s or one.usage.window_s) / one.cores_available
+
+    @property
+    def clocks(self) -> tuple[Clock, ...]:
+        """Of all hosts but this machine."""
+        return tuple(clock for clock in (self.server_clock, *(one.clock for one in self.generators)) if clock)
+
+    @property
+    def start_spread_ms(self) -> float | None:
+        """How far apart generators began; None where no time was appointed."""
+        late_ms = [one.late_start_ms for one in self.generators if one.late_start_ms is not None]
+        return max(late_ms) - min(late_ms) if late_ms else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON can hold it."""
@@ -209,35 +167,45 @@ class TrialResult:
     def from_dict(cls, data: dict[str, Any]) -> "TrialResult":
         """Return the result that `to_dict` made this of."""
         data = {BEFORE_02.get(name, name): value for name, value in data.items()}
+        if "generator" in data:  # before there were several
+            data["generators"] = [
+                {"usage": data.pop("generator"), "cores_available": data.pop("generator_cores_available")}
+            ]
         return cls(
             **{
                 **data,
                 "trial": stored.trial(data["trial"]),
                 "served": tuple(_served(one) for one in data["served"]),
-                "generator": _usage(data["generator"]),
+                "generators": tuple(_generating(one) for one in data["generators"]),
                 "turns": Turns(**data["turns"]) if data.get("turns") else None,
                 "machine": Machine(**data["machine"]) if data.get("machine") else None,
                 "late_ms": tuple(data["late_ms"]) if data.get("late_ms") else None,
+                "server_clock": _clock(data.get("server_clock")),
             }
         )
 
 
 def _served(data: dict[str, Any]) -> Served:
     calls = data["calls"]
-    durations = {name: Distribution(**calls[name]) for name in ("latency", "iteration")}
-    return Served(
-        Calls(**{**calls, **durations}), data["final_count"], _usage(data["usage"]), data.get("own_s"),
-        section(data.get("section")),
-    )  # fmt: skip
-
-
-def section(data: dict[str, Any] | None) -> Section | None:
-    """Return what a server, or a file, says of the critical section."""
-    if data is None:
-        return None
-    held, commit = (Spread(**data[name]) if data[name] else None for name in ("held_us", "commit_us"))
-    return Section(held, commit, data["batches"])
+    durations = {name: _distribution(calls[name]) for name in ("latency", "iteration")}
+    usage = _usage(data["usage"]) if data["usage"] else None
+    told = data.get("own_s"), section(data.get("section"))
+    return Served(Calls(**{**calls, **durations}), data["final_count"], usage, *told)
 
 
 def _usage(data: dict[str, Any]) -> Usage:
     return Usage(**{**data, "cpus": tuple(data["cpus"])})
+
+
+def _distribution(data: dict[str, Any]) -> Distribution:
+    brackets_ms = {percentile: (low, high) for percentile, (low, high) in data.get("brackets_ms", {}).items()}
+    return Distribution(**{**data, "brackets_ms": brackets_ms})
+
+
+def _generating(data: dict[str, Any]) -> Generating:
+    seen = {"clock": _clock(data.get("clock")), "p50_ms": tuple(data.get("p50_ms", ()))}
+    return Generating(**{**data, "usage": _usage(data["usage"]), **seen})
+
+
+def _clock(data: dict[str, Any] | None) -> Clock | None:
+    return Clock(**data) if data else None

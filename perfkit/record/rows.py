@@ -5,7 +5,8 @@ from typing import Any
 
 from perfkit.design.factors import ARM_FACTORS, LOAD_FACTORS
 from perfkit.design.plan import SOLO
-from perfkit.record.results import Distribution, Section, Served, TrialResult
+from perfkit.record.calls import Distribution, Section
+from perfkit.record.results import Served, TrialResult, Usage
 from perfkit.record.validity import INVALIDATING, flags
 
 PERCENTILES = {"p50": "50", "p90": "90", "p95": "95", "p99": "99", "p999": "99.9"}
@@ -54,17 +55,21 @@ COLUMNS = {
     "share": "the part of all servers' CPU time that this one got; solo: 1",
     "cpu_per_call_us": "CPU time of the server per acknowledged call, µs",
     "server_peak_rss_mb": "largest resident memory of the server, MB (10^6 bytes)",
-    "generator_cores": "CPU seconds a second of the load generator",
-    "generator_busy": "the part of its cores that the generator used; by turns, while it was not stopped",
-    "generator_peak_rss_mb": "largest resident memory of the generator, MB",
+    "generator_cores": "CPU seconds a second of the load generator, of several all together",
+    "generator_busy": "the part of its cores that the busiest generator used; by turns, while it was not stopped",
+    "generator_peak_rss_mb": "largest resident memory of the generator, of several all together, MB",
     "in_flight": "calls in flight by Little's law: throughput times mean latency",
-    "final_count": "by how much the server's count had risen after the last call, warm-up included",
+    "final_count": "by how much the server's count had risen after the last call, warm-up included; missing: not said",
     "held_us": "real length of the wait that hold_us asked for, mean, µs; missing: none was asked for",
     "commit_us": "how long a commit took, median, µs; missing: there was no store",
     "commits": "commits of the store, warm-up included",
     "calls_per_commit": "calls that were committed together, mean",
     "server_cpus": "cores that the server was pinned to; empty: none",
-    "generator_cpus": "cores that the generator was pinned to; empty: none",
+    "generator_cpus": "cores that the generator was pinned to, of several with '; ' between; empty: none",
+    "generator_hosts": "hosts of the generators, with '; ' between; empty: the servers' own",
+    "clock_error_ms": "how far the clock of a host may have been off this machine's at most, ms; missing: one machine",
+    "start_spread_ms": "how far apart the generators of several hosts began, ms",
+    "bracket_pct": "width of the widest bracket of p50 to p99 of several hosts, per cent; missing: one generator",
 }  # fmt: skip
 """column → definition with unit, in the order of the table"""
 
@@ -111,21 +116,24 @@ def _row(result: TrialResult, position: int, names: Sequence[str], *, complete: 
         "iterations": calls.iteration.count,
         "data_sent_bytes": calls.data_sent_bytes,
         "data_received_bytes": calls.data_received_bytes,
-        "server_cpu_s": usage.cpu_s,
-        "server_cores": usage.cores,
-        "share": usage.cpu_s / (sum(one.usage.cpu_s for one in result.served) or 1.0),
+        "server_cpu_s": usage and usage.cpu_s,
+        "server_cores": usage and usage.cores,
+        "share": served.cpu_s / (sum(one.cpu_s for one in result.served) or 1.0),
         "cpu_per_call_us": served.cpu_per_call_us(load),
-        "server_peak_rss_mb": usage.peak_rss_bytes / 1e6,
-        "generator_cores": result.generator.cores,
+        "server_peak_rss_mb": usage and usage.peak_rss_bytes / 1e6,
+        "generator_cores": sum(one.usage.cores for one in result.generators),
         "generator_busy": result.generator_busy,
-        "generator_peak_rss_mb": result.generator.peak_rss_bytes / 1e6,
+        "generator_peak_rss_mb": sum(one.usage.peak_rss_bytes for one in result.generators) / 1e6,
         "final_count": served.final_count,
         "held_us": inside.held_us and inside.held_us.mean,
         "commit_us": inside.commit_us and inside.commit_us.p50,
         "commits": inside.commits,
         "calls_per_commit": inside.calls_per_commit,
-        "server_cpus": ",".join(map(str, usage.cpus)),
-        "generator_cpus": ",".join(map(str, result.generator.cpus)),
+        "server_cpus": _cores(usage),
+        "generator_cpus": "; ".join(map(_cores, (one.usage for one in result.generators))),
+        "generator_hosts": "; ".join(one.host for one in result.generators),
+        "clock_error_ms": max((clock.error_ms for clock in result.clocks), default=None),
+        "start_spread_ms": result.start_spread_ms,
         **_latency(served, throughput_rps, is_solo=trial.method == SOLO),
     }
     return {name: values[name] for name in COLUMNS}
@@ -140,7 +148,18 @@ def _latency(served: Served, throughput_rps: float, *, is_solo: bool) -> dict[st
         **_statistics(iteration, "iteration_", "iteration_"),
         "percentiles_ms": latency.percentiles_ms,
         "in_flight": None if latency.avg_ms is None else throughput_rps * latency.avg_ms / 1e3,
+        "bracket_pct": _widest_pct(latency),
     }
+
+
+def _widest_pct(of: Distribution) -> float | None:
+    """Return the width of the widest bracket that a table's percentiles to p99 have, as a part of its lower end."""
+    brackets = [of.brackets_ms[value] for value in PERCENTILES.values() if value in of.brackets_ms and value != "99.9"]
+    return max(((high / low - 1) * 100 for low, high in brackets if low), default=None)
+
+
+def _cores(usage: Usage | None) -> str:
+    return ",".join(map(str, usage.cpus)) if usage else ""
 
 
 def _statistics(of: Distribution, prefix: str, percentile: str) -> dict[str, float | None]:

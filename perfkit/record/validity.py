@@ -25,6 +25,12 @@ PUNCTUAL = 0.05
 OTHERS, STOLEN, THROTTLED = 0.1, 0.1, 0.01
 """How much of a core other processes, the hypervisor and a quota may take from the measured ones."""
 
+CLOCKS = 0.01
+"""How far a host's clock may be off another's, as a part of the window: for so much of it they speak of other calls."""
+
+ALIKE = 0.2
+"""How much longer the median latency that one host sees may be than another's."""
+
 LATE_TURNS = 0.1
 """How much longer than meant, as a part of it, a turn may be; 1 in 20 may be longer."""
 
@@ -47,6 +53,8 @@ class Flag:
 
 def _count_is_wrong(one: Served) -> bool:
     calls = one.calls
+    if one.final_count is None:
+        return False
     uncertain = calls.cut_off_total + calls.failed_total - calls.failed_by_status.get("connect", 0)
     return not calls.acknowledged_total <= one.final_count <= calls.acknowledged_total + uncertain
 
@@ -62,7 +70,20 @@ def _was_paused(result: TrialResult) -> bool:
     most_s = PUNCTUAL * length_s
     # Both ends late by as much would have the right length, and a server that idles after the window in it.
     edges_s = [late_ms / 1e3 for late_ms in result.late_ms or ()]
-    return abs(result.generator.window_s - length_s) > most_s or any(abs(late_s) > most_s for late_s in edges_s)
+    lengths_s = [one.usage.window_s for one in result.generators]
+    return any(abs(window_s - length_s) > most_s for window_s in lengths_s) or any(
+        abs(late_s) > most_s for late_s in edges_s
+    )
+
+
+def _clocks_are_apart(result: TrialResult) -> bool:
+    return any(clock.error_ms / 1e3 > CLOCKS * result.trial.load.duration_s for clock in result.clocks)
+
+
+def _hosts_differ(result: TrialResult) -> bool:
+    by_server = zip(*(one.p50_ms for one in result.generators), strict=True)
+    seen = [[p50_ms for p50_ms in several if p50_ms] for several in by_server]
+    return any(max(several) > (1 + ALIKE) * min(several) for several in seen if several)
 
 
 def _was_connecting(result: TrialResult) -> bool:
@@ -74,15 +95,15 @@ def _turns_were_late(result: TrialResult) -> bool:
 
 
 def _shares_are_unequal(result: TrialResult) -> bool:
-    used = [one.usage.cpu_s for one in result.served]
+    used = [one.cpu_s for one in result.served]
     return result.trial.method == JOINT and max(used) > (1 + EQUAL_SHARES) * min(used)
 
 
 def _left_their_core_idle(result: TrialResult) -> bool:
     if result.trial.method == SOLO:
         return False  # it is loaded as was asked for, and its latency tells
-    used_s = sum(one.usage.cpu_s for one in result.served)
-    return used_s < SATURATED * (sum(one.own_s or 0 for one in result.served) or result.served[0].usage.window_s)
+    used_s = sum(one.cpu_s for one in result.served)
+    return used_s < SATURATED * (sum(one.own_s or 0 for one in result.served) or result.generators[0].usage.window_s)
 
 
 FLAGS = (
@@ -106,7 +127,9 @@ FLAGS = (
     ),
     Flag(
         "not the server",
-        lambda result: any(one.usage.cpu_s * 1e6 < LEAST_CALL_US * one.calls.acknowledged for one in result.served),
+        lambda result: any(
+            one.usage and one.cpu_s * 1e6 < LEAST_CALL_US * one.calls.acknowledged for one in result.served
+        ),
         "The process that was started used hardly any CPU, so another one serves (a container's, say), and nothing "
         "counts,",
         (EVERYTHING,),
@@ -118,10 +141,28 @@ FLAGS = (
         (EVERYTHING,),
     ),
     Flag(
+        "clocks apart",
+        _clocks_are_apart,
+        f"The hosts' clocks agreed to no better than {CLOCKS * 100:g} % of the window, or one was set inside it, so "
+        "nothing counts,",
+        (EVERYTHING,),
+    ),
+    Flag(
         "disturbed turns",
         lambda result: result.turns is not None and result.turns.woken > 0,
         "Somebody else continued a server that was stopped, so nothing counts,",
         (EVERYTHING,),
+    ),
+    Flag(
+        "count not proven",
+        lambda result: any(one.final_count is None for one in result.served),
+        "The server did not say its count, so that calls lost there would not be seen,",
+    ),
+    Flag(
+        "hosts differ",
+        _hosts_differ,
+        f"A host saw medians of latency more than {ALIKE * 100:g} % above another's (its network, its load), so that "
+        "percentiles are of a mixture,",
     ),
     Flag(
         "busy cores",

@@ -10,9 +10,10 @@ import pytest
 
 import perfkit
 from perfkit.errors import PerfkitError
-from perfkit.rig import host, trial
+from perfkit.rig import host
 from perfkit.rig.generators import k6
 from perfkit.rig.servers import own
+from perfkit.rig.trial import here, observing
 from tests.faults.bench import PLAN, Bench, fault, fill
 
 
@@ -44,26 +45,26 @@ def _(bench: Bench) -> tuple[str, str]:
 
 @fault("k6 is stopped (SIGSTOP)")
 def _(bench: Bench) -> tuple[str, str]:
-    bench.monkeypatch.setattr(trial, "AFTER_WINDOW_S", 2.0)
+    bench.monkeypatch.setattr(here, "AFTER_WINDOW_S", 2.0)
     return bench.broken(_signal(bench, "counter.js", signal.SIGSTOP))
 
 
 @fault("the clock is set forward by an hour")
 def _(bench: Bench) -> tuple[str, str]:
     now = time.time
-    return bench.broken(lambda: bench.monkeypatch.setattr(trial.time, "time", lambda: now() + 3600))
+    return bench.broken(lambda: bench.monkeypatch.setattr(observing.time, "time", lambda: now() + 3600))
 
 
 @fault("the clock is set back by a tenth of a second")
 def _(bench: Bench) -> tuple[str, str]:
     now = time.time
-    return bench.broken(lambda: bench.monkeypatch.setattr(trial.time, "time", lambda: now() - 0.1))
+    return bench.broken(lambda: bench.monkeypatch.setattr(observing.time, "time", lambda: now() - 0.1))
 
 
 @fault("the clock is set forward by a tenth of a second")
 def _(bench: Bench) -> tuple[str, str]:
     now = time.time
-    return bench.broken(lambda: bench.monkeypatch.setattr(trial.time, "time", lambda: now() + 0.1))
+    return bench.broken(lambda: bench.monkeypatch.setattr(observing.time, "time", lambda: now() + 0.1))
 
 
 def _own_process(bench: Bench, act: Callable[[subprocess.Popen[bytes]], None]) -> str:

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from perfkit.record.calls import Distribution, enough_samples
 from perfkit.record.merging import GRID, merged
-from perfkit.record.results import Distribution, enough_samples
 
 TOLD = ("50", "90", "95", "99", "99.9")
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from perfkit.design.arms import Arm
 from perfkit.design.factors import FACTORS
 from perfkit.design.plan import Load
-from perfkit.record.results import Calls, Distribution, Served, TrialResult, Usage, enough_samples
+from perfkit.record.calls import Calls, Distribution, enough_samples
+from perfkit.record.results import Generating, Served, TrialResult, Usage
 from perfkit.record.rows import columns, rows
 from perfkit.record.validity import flags
 from tests.conftest import plan_compare, solo
@@ -79,7 +80,7 @@ def test_a_count_is_believed_between_acknowledged_and_sent_and_nowhere_else(ackn
     nothing = Distribution(0, None, None, None, {})
     calls = Calls(1, {"14": failed}, acknowledged, 1, acknowledged + failed + cut_off, 0, 0, 0, 0, nothing, nothing)
     served = Served(calls, acknowledged + above, Usage(1, 1, (), 1))
-    made = TrialResult(solo(MUTEX, Load(1, 1, 1)), 0, "", 2.0, (served,), Usage(0.1, 1, (), 1), 1)
+    made = TrialResult(solo(MUTEX, Load(1, 1, 1)), 0, "", 2.0, (served,), (Generating(Usage(0.1, 1, (), 1), 1),))
     assert ("lost update" not in flags(made)) == (0 <= above <= failed + cut_off)
 
 

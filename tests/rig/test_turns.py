@@ -11,8 +11,9 @@ import pytest
 from perfkit.design.paired import Pilot, piloted
 from perfkit.errors import LoadError
 from perfkit.record.rows import rows
-from perfkit.rig import generators, process, trial, turns
+from perfkit.rig import generators, process, trial
 from perfkit.rig.process import Place
+from perfkit.rig.trial import turns
 from tests.conftest import command_of, plan_compare
 from tests.rig.test_process import gone_within
 from tests.rig.test_trial import own_flags

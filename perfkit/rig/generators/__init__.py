@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from perfkit.design.factors import H2LOAD, K6
 from perfkit.design.plan import Load
+from perfkit.record.calls import Calls, Distribution
 from perfkit.rig.generators import h2load, k6
 from perfkit.rig.generators.contract import Program, RunningLoad
 from perfkit.rig.process import Place
@@ -29,3 +31,18 @@ def running(
     if load.generator == H2LOAD:
         return h2load.running(program, addresses, load, place, opens_at_ms)
     return k6.running(program, addresses, load, place, opens_at_ms)
+
+
+def seen(calls: Calls, replied_with: int | None, reply_bytes: int | None, *, by_turns: bool) -> Calls:
+    """Return what generators have counted of a server, less what they could not see.
+
+    One that sees no gRPC status (`reply_bytes` is not None) takes a call without a reply for a good one; the server's
+    replies from 1 to `replied_with` tell. By turns, iterations hold pauses, and so do latencies.
+    """
+    if reply_bytes is not None and replied_with:
+        calls = h2load.without_lost_replies(calls, replied_with, reply_bytes)
+    if not by_turns:
+        return calls
+    nothing = Distribution(0, None, None, None, {})
+    latency = replace(calls.latency, percentiles_ms={}, brackets_ms={})
+    return replace(calls, latency=latency, iteration=nothing, data_sent_bytes=None, data_received_bytes=None)

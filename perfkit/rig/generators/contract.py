@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from perfkit.design.plan import Load
 from perfkit.errors import LoadError
-from perfkit.record.results import Calls
+from perfkit.record.calls import Calls
 from perfkit.rig import family
 
 OPENING_S, OPENING_VU_S = 0.6, 0.004
@@ -92,8 +92,13 @@ class RunningLoad(ABC):
         """
 
     @abstractmethod
-    def calls(self, server: int, final_count: int | None) -> Calls:
-        """Return what was counted of a server, after the end; its own count tells of replies in the usual words."""
+    def calls(self, server: int) -> Calls:
+        """Return what was counted of a server, after the end."""
+
+    @property
+    def reply_bytes(self) -> int | None:
+        """The length of all replies, of a generator that sees no gRPC status; else None."""
+        return None
 
     def check(self) -> None:
         """Raise a LoadError if the generator has ended before its time."""

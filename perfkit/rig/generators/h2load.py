@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +18,7 @@ from perfkit._proto import counter_pb2
 from perfkit.design.factors import H2LOAD
 from perfkit.design.plan import Load
 from perfkit.errors import LoadError
-from perfkit.record.results import Calls, Distribution, enough_samples
+from perfkit.record.calls import Calls, Distribution, enough_samples
 from perfkit.rig.generators.contract import AFTER_S, PERCENTILES, Program, RunningLoad, Window, opening, said_by
 from perfkit.rig.process import Place, child
 
@@ -79,21 +80,21 @@ class RunningH2load(RunningLoad):
             self._refuse_result()
         return self._summary
 
-    def calls(self, server: int, final_count: int | None) -> Calls:  # noqa: ARG002 - it has one
+    @property
+    def reply_bytes(self) -> int:
+        """The length of all replies."""
+        return int(self._summary["reply_bytes"])
+
+    def calls(self, server: int) -> Calls:  # noqa: ARG002 - it has one
         """Return what h2load counted of its server.
 
-        It sees HTTP's status and not gRPC's, which stands in a trailer: a call that failed there has no reply. How many
-        had one follows from the length of all replies.
+        It sees HTTP's status and not gRPC's, which stands in a trailer: a call that failed there has no reply.
         """
         said, (statuses, sent, took_us) = self._summary, read(self._calls, self._window)
         acknowledged_total = statuses.pop(200, 0)
         failed = {f"http {status}": count for status, count in statuses.items() if status > 0}
         if broken := said["failed"] - sum(failed.values()):
             failed["broken"] = broken
-        no_reply = without_reply(acknowledged_total, final_count, said["reply_bytes"]) if final_count else 0
-        if no_reply > UNSURE:
-            failed["trailer"] = no_reply
-            acknowledged_total -= no_reply
         return Calls(
             acknowledged=len(took_us),
             failed_by_status=failed,
@@ -180,6 +181,18 @@ def distribution(took_us: np.ndarray) -> Distribution:
         float(took_us.min()) / 1e3,
         float(took_us.max()) / 1e3,
         dict(zip(wanted, map(float, at_ms), strict=True)),
+    )
+
+
+def without_lost_replies(calls: Calls, final_count: int, reply_bytes: int) -> Calls:
+    """Return the calls, with those as failed that had HTTP status 200 and no reply, by the length of all replies."""
+    no_reply = without_reply(calls.acknowledged_total, final_count, reply_bytes)
+    if no_reply <= UNSURE:
+        return calls
+    return replace(
+        calls,
+        failed_by_status={**calls.failed_by_status, "trailer": no_reply},
+        acknowledged_total=calls.acknowledged_total - no_reply,
     )
 
 

@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +16,7 @@ from perfkit.checkout import ROOT
 from perfkit.design.factors import K6
 from perfkit.design.plan import TIMEOUT_S, Load
 from perfkit.errors import LoadError
-from perfkit.record.results import Calls, Distribution, enough_samples
+from perfkit.record.calls import Calls, Distribution, enough_samples
 from perfkit.rig import family, process
 from perfkit.rig.generators.contract import AFTER_S, PERCENTILES, Program, RunningLoad, Window, said_by
 from perfkit.rig.process import Place, child
@@ -64,12 +63,10 @@ class RunningK6(RunningLoad):
         summary: Path,
         servers: int,
         *,
-        in_one: bool,
         is_script: bool,
     ) -> None:
         super().__init__(K6, process, log, servers, is_script=is_script)
         self._file = summary
-        self._in_one = in_one
         self._summary: dict[str, Any] = {}
 
     def window(self) -> Window:
@@ -98,17 +95,9 @@ class RunningK6(RunningLoad):
             self._refuse_result()
         return self._summary
 
-    def calls(self, server: int, final_count: int | None) -> Calls:  # noqa: ARG002 - k6 sees each call's status
-        """Return what k6 counted of a server.
-
-        By turns a VU has but one iteration, so nothing of iterations and bytes; and percentiles would be of pauses.
-        """
-        counted = calls(self._summary, server)
-        if not self._in_one:
-            return counted
-        nothing = Distribution(0, None, None, None, {})
-        latency = replace(counted.latency, percentiles_ms={})
-        return replace(counted, latency=latency, iteration=nothing, data_sent_bytes=None, data_received_bytes=None)
+    def calls(self, server: int) -> Calls:
+        """Return what k6 counted of a server."""
+        return calls(self._summary, server)
 
 
 @contextmanager
@@ -142,8 +131,7 @@ def running(
         with child(
             [*argv, str(SCRIPT)], place, guarded=is_script, variables=variables, stdout=log, stderr=subprocess.STDOUT
         ) as started:
-            in_one = opens_at_ms is not None
-            yield RunningK6(started, log, summary, len(addresses), in_one=in_one, is_script=is_script)
+            yield RunningK6(started, log, summary, len(addresses), is_script=is_script)
 
 
 def calls(summary: dict[str, Any], server: int) -> Calls:

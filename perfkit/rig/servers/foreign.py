@@ -19,7 +19,7 @@ from perfkit.errors import ServerError
 from perfkit.rig import family, process
 from perfkit.rig.generators import h2load
 from perfkit.rig.process import START_S, Place
-from perfkit.rig.servers.own import Final, RunningServer, free_port
+from perfkit.rig.servers.own import LOOPBACK, Final, RunningServer, free_port
 
 CALL_S = 5.0
 """How long one call that asks for the count may take."""
@@ -28,8 +28,10 @@ CALL_S = 5.0
 class ForeignServer(RunningServer):
     """A user's command: it is ready when it answers, and says its count when asked (value = 0)."""
 
-    def __init__(self, name: str, port: int, process: subprocess.Popen[bytes], log: IO[bytes], start_s: float) -> None:
-        super().__init__(name, process, log, f"127.0.0.1:{port}", start_s)
+    def __init__(
+        self, name: str, host: str, port: int, process: subprocess.Popen[bytes], log: IO[bytes], start_s: float
+    ) -> None:
+        super().__init__(name, process, log, f"{host}:{port}", start_s)
         self._port = port
         self._began_at = 0
         """its count before the load"""
@@ -90,12 +92,13 @@ class ForeignServer(RunningServer):
 
 
 @contextmanager
-def server(arm: Arm, place: Place, start_s: float = START_S) -> Iterator[ForeignServer]:
-    """Run the command of a foreign arm; it is killed at the end if it was not stopped."""
-    port = free_port()
-    argv = [word.replace("{port}", str(port)) for word in shlex.split(arm.command)]
+def server(arm: Arm, place: Place, start_s: float = START_S, address: str = LOOPBACK) -> Iterator[ForeignServer]:
+    """Run the command of a foreign arm, to listen on an address; it is killed at the end if it was not stopped."""
+    port = free_port(address)
+    words = shlex.split(arm.command)
+    argv = [word.replace("{port}", str(port)).replace("{host}", address) for word in words]
     with (
         tempfile.TemporaryFile() as log,
         process.child(argv, place, guarded=True, stdout=log, stderr=log) as started,
     ):
-        yield ForeignServer(arm.name, port, started, log, start_s)
+        yield ForeignServer(arm.name, address, port, started, log, start_s)

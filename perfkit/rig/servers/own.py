@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from perfkit.design.arms import Arm
 from perfkit.errors import ServerError
-from perfkit.record.results import Section, section
+from perfkit.record.calls import Section, section
 from perfkit.rig.process import START_S, Place, child
 
 PORTS = range(20_000, 30_000)
@@ -26,6 +26,8 @@ PORTS = range(20_000, 30_000)
 
 _PORTS = itertools.cycle(random.sample(PORTS, len(PORTS)))
 """Each comes again when all others have been."""
+
+LOOPBACK = "127.0.0.1"
 
 STORE = ".store-"
 """How folders begin in which the servers of a trial have their files."""
@@ -117,28 +119,30 @@ class RunningServer:
 
 
 @contextmanager
-def server(arm: Arm, place: Place, start_s: float = START_S, folder: Path | None = None) -> Iterator[RunningServer]:
-    """Serve one of perfkit's own arms on a free loopback port; a server that was not stopped is killed at the end.
+def server(
+    arm: Arm, place: Place, start_s: float = START_S, folder: Path | None = None, address: str = LOOPBACK
+) -> Iterator[RunningServer]:
+    """Serve one of perfkit's own arms on a free port of an address; what was not stopped is killed at the end.
 
     One whose store is on a disk has its files in `folder` until then.
     """
-    port = free_port()
-    argv = [sys.executable, "-m", "perfkit", "serve", f"--arm={arm.name}", f"--port={port}"]
+    port = free_port(address)
+    argv = [sys.executable, "-m", "perfkit", "serve", f"--arm={arm.name}", f"--host={address}", f"--port={port}"]
     with ExitStack() as stack:
         if arm.is_durable:
             files = tempfile.TemporaryDirectory(prefix=STORE, dir=folder, ignore_cleanup_errors=True)
             argv.append(f"--folder={stack.enter_context(files)}")
         log = stack.enter_context(tempfile.TemporaryFile())
         process = stack.enter_context(child(argv, place, stdout=subprocess.PIPE, stderr=log))
-        yield RunningServer(arm.name, process, log, f"127.0.0.1:{port}", start_s)
+        yield RunningServer(arm.name, process, log, f"{address}:{port}", start_s)
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on, and that this process was not given before."""
+def free_port(address: str = LOOPBACK) -> int:
+    """Return a port of this machine that nobody listens on, and that this process was not given before."""
     for port in itertools.islice(_PORTS, len(PORTS)):
         with socket.socket() as probe:
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind((address, port))
             except OSError:
                 continue
             return port

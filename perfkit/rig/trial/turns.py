@@ -13,7 +13,7 @@ from typing import IO, Any
 from perfkit.errors import LoadError
 from perfkit.record.results import Turns
 
-WATCHDOG = Path(__file__).parent / "programs" / "turns.py"
+WATCHDOG = Path(__file__).parent.parent / "programs" / "turns.py"
 
 REPORT_S = 5.0
 """How long the watchdog may take to let all go on and to report."""

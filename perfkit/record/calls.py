@@ -1,0 +1,106 @@
+"""What was counted and timed of the calls to a server: by load generators, and in its own critical section."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+SAMPLES_FOR_TAIL = 6.62
+"""A percentile p is given from SAMPLES_FOR_TAIL / (1 - p/100) samples on: p99 from 662, p99.9 from 6,620.
+
+662 is the floor of MLPerf LoadGen's early stopping for p99 (Reddi et al. 2020, arXiv 1911.02549); the same tail
+count is asked of every other percentile.
+"""
+
+
+def enough_samples(percentile: float, count: int) -> bool:
+    """Return whether `count` samples carry this percentile; the largest value (100) they always do."""
+    return percentile == 100 or count * (100 - percentile) >= 100 * SAMPLES_FOR_TAIL - 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Durations of the calls, or iterations, that started in the measured window, in ms."""
+
+    count: int
+    avg_ms: float | None
+    min_ms: float | None
+    max_ms: float | None
+    percentiles_ms: dict[str, float]
+    """percentile as text ("99.9") → ms, in rising order; only those with enough samples"""
+    brackets_ms: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """percentile → two values between which it lies for certain, of several generators; empty: one saw all samples"""
+
+    def at(self, percentile: str) -> float | None:
+        """Return a percentile in ms; None where there were too few samples for it."""
+        return self.percentiles_ms.get(percentile)
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What the generator counted for one server. A call counts where it starts; the window's counts come first."""
+
+    acknowledged: int
+    failed_by_status: dict[str, int]
+    """gRPC status code, or "connect" → calls, whole trial with warm-up; "4" are the client's time-outs. Of h2load:
+    "http 503" or the like, "broken" for a stream that ended otherwise, "trailer" for a call without a reply"""
+    acknowledged_total: int
+    sent: int
+    sent_total: int
+    dropped_total: int
+    late_connections: int
+    """connections made inside the window although each VU should have had its own before"""
+    data_sent_bytes: int | None
+    """None: the generator does not say"""
+    data_received_bytes: int | None
+    latency: Distribution
+    """of calls with status 0"""
+    iteration: Distribution
+
+    @property
+    def failed_total(self) -> int:
+        """Calls, and attempts to connect, that ended otherwise than with status 0."""
+        return sum(self.failed_by_status.values())
+
+    @property
+    def cut_off_total(self) -> int:
+        """Calls that were sent and never ended, either way, before k6 did."""
+        return self.sent_total - self.acknowledged_total - self.failed_total + self.failed_by_status.get("connect", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How long something took, µs."""
+
+    mean: float
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What went on in a server's critical section as long as it lived, warm-up included."""
+
+    held_us: Spread | None
+    """real length of the wait that `hold_us` asked for; None: it asked for none"""
+    commit_us: Spread | None
+    """of a commit; None: it had no store"""
+    batches: dict[str, int]
+    """calls that were committed together, as text → how many commits"""
+
+    @property
+    def commits(self) -> int:
+        """How many there were."""
+        return sum(self.batches.values())
+
+    @property
+    def calls_per_commit(self) -> float | None:
+        """The mean; None where nothing was committed."""
+        calls = sum(int(calls) * commits for calls, commits in self.batches.items())
+        return calls / self.commits if self.commits else None
+
+
+def section(data: dict[str, Any] | None) -> Section | None:
+    """Return what a server, or a file, says of the critical section."""
+    if data is None:
+        return None
+    held, commit = (Spread(**data[name]) if data[name] else None for name in ("held_us", "commit_us"))
+    return Section(held, commit, data["batches"])

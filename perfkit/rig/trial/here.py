@@ -1,0 +1,141 @@
+"""A trial on this machine: servers and load generators side by side."""
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+from perfkit.design.factors import K6
+from perfkit.design.plan import TIMEOUT_S, TURNS, Trial
+from perfkit.errors import PerfkitError
+from perfkit.record.results import Generating, Served, TrialResult, Usage
+from perfkit.rig import family, generators, process
+from perfkit.rig.generators import Programs
+from perfkit.rig.generators.contract import RunningLoad, Window, opening
+from perfkit.rig.host import usable_cpus
+from perfkit.rig.trial.observing import Family, observe
+from perfkit.rig.trial.placement import Placement
+from perfkit.rig.trial.serving import servers, taking_turns
+
+AFTER_WINDOW_S = TIMEOUT_S + 20
+"""How long a generator may take after the window: the last calls' time limit, and a summary of a million samples."""
+
+LEAST_WARMUP_S = 0.2
+"""How long before the window turns begin at the latest, whoever is not connected yet."""
+
+READY_S = 0.01
+"""How often it is asked whether all VUs have had an answer."""
+
+
+_TOOK_S: dict[tuple[str, int, int], float] = {}
+"""generator, VUs at each server, and servers → how long it took of late until all were answered, in this process"""
+
+
+Measured = tuple[TrialResult, list[dict[str, Any]]]
+"""a result, and all that each generator said of it"""
+
+
+def measure(trial: Trial, attempt: int, programs: Programs, placement: Placement) -> Measured:
+    """Run one trial, all its servers afresh; by turns each with a generator of its own, else with one for all.
+
+    Whatever breaks the load or a server raises with the trial's name: it never becomes a number.
+    """
+    try:
+        return _measure(trial, attempt, programs, placement)
+    except PerfkitError as error:
+        raise broken(trial, error) from error
+
+
+def broken(trial: Trial, error: PerfkitError) -> PerfkitError:
+    """Return what is raised when this has broken a trial."""
+    return type(error)(
+        f"trial of {trial.name} at {trial.load.vus} VUs in block {trial.block}: {error}. "
+        "Finished trials are kept: start the same again to continue"
+    )
+
+
+def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placement) -> Measured:
+    started_at, started_s = datetime.now(UTC).isoformat(timespec="milliseconds"), time.monotonic()
+    by_turns = trial.method == TURNS
+    with ExitStack() as stack:
+        served = stack.enter_context(servers(trial, placement))
+        # k6 gets ready beside them and waits for them; a command's count must be known before the load.
+        at_once = trial.load.generator == K6 and not any(seat.arm.is_foreign for seat in trial.seats)
+        if not at_once:
+            served.ready()
+        shares = [[address] for address in served.addresses] if by_turns else [served.addresses]
+        started_loads_s, crowd = time.monotonic(), (trial.load.generator, trial.load.vus, len(shares))
+        opens_at_ms = opening(trial.load, len(shares), _TOOK_S.get(crowd)) if by_turns else None
+        loads = [
+            stack.enter_context(
+                generators.running(programs, share, trial.load, process.Place(placement.generator), opens_at_ms)
+            )
+            for share in shares
+        ]
+        if at_once:
+            served.ready()
+        alike = served.are_alike()
+        window = [load.window() for load in loads][-1]
+        families: list[Family] = [*loads, *served.all]
+        watchdog, missing = None, 0
+        if by_turns:
+            missing = _wait_for_all(trial, window, families, loads)
+            took_s = time.monotonic() - started_loads_s
+            _TOOK_S[crowd] = (_TOOK_S.get(crowd, took_s) + took_s) / 2
+            teams = [(server.members(), load.members()) for server, load in zip(served.all, loads, strict=True)]
+            watchdog = stack.enter_context(taking_turns(trial, attempt, window, teams, placement, _now))
+        cpus = (*placement.server, *placement.generator) if placement.server else ()
+        observed = observe(families, window, cpus, watchdog, [watchdog.pid] if watchdog else [])
+        generator_peak = sum(family.peak_rss_bytes(load.members()) for load in loads)
+        took_turns, own_s = watchdog.end(missing) if watchdog else (None, [None] * len(served.all))
+        summaries = [load.finish(AFTER_WINDOW_S) for load in loads]
+        ends = served.stop()
+        counted = [load.calls(number) for load in loads for number in load.numbers]
+        reply_bytes = [load.reply_bytes for load in loads for _ in load.numbers]
+    generator_s, servers_s = sum(observed.used_s[: len(loads)]), observed.used_s[len(loads) :]
+    calls = [
+        generators.seen(one, end.replied_with, in_replies, by_turns=by_turns)
+        for one, end, in_replies in zip(counted, ends, reply_bytes, strict=True)
+    ]
+    result = TrialResult(
+        trial=trial,
+        attempt=attempt,
+        started_at=started_at,
+        took_s=time.monotonic() - started_s,
+        served=tuple(
+            Served(
+                one,
+                end.final.increments,
+                Usage(cpu_s, observed.window_s, placement.server, end.peak_rss_bytes),
+                own,
+                end.final.section,
+            )
+            for one, end, cpu_s, own in zip(calls, ends, servers_s, own_s, strict=True)
+        ),
+        generators=(
+            Generating(
+                Usage(generator_s, observed.window_s, placement.generator, generator_peak),
+                len(placement.generator) or len(usable_cpus()),
+            ),
+        ),
+        turns=took_turns,
+        late_ms=observed.late_ms,
+        alike=alike,
+        machine=observed.machine,
+    )
+    return result, summaries
+
+
+def _now() -> tuple[float, float]:
+    return time.time(), time.monotonic()
+
+
+def _wait_for_all(trial: Trial, window: Window, watched: Sequence[Family], loads: Sequence[RunningLoad]) -> int:
+    """Wait until every VU of every server has had an answer; return how many had none when turns had to begin."""
+    everybody, until_s = trial.load.vus * len(trial.seats), window.from_ms / 1e3 - LEAST_WARMUP_S
+    while (missing := everybody - sum(load.answered() for load in loads)) > 0 and time.time() < until_s:
+        for one in watched:
+            one.check()
+        time.sleep(READY_S)
+    return missing

@@ -1,0 +1,97 @@
+"""The servers of a trial on this machine: started, laid out alike, and stopped together."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+
+from perfkit.design.plan import SOLO, Trial
+from perfkit.rig import family, process
+from perfkit.rig.generators.contract import Window
+from perfkit.rig.servers import Final, RunningServer, serving
+from perfkit.rig.trial import turns
+from perfkit.rig.trial.placement import Placement
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What is known of a server when it has ended."""
+
+    final: Final
+    peak_rss_bytes: int
+    has_usual_words: bool
+    """whether its replies have the wire contract's words, so that their length is known"""
+
+    @property
+    def replied_with(self) -> int | None:
+        """Up to which count its replies tell, from 1 on; None where their words are its own."""
+        return self.final.increments if self.has_usual_words else None
+
+
+class Servers:
+    """Those of one trial, in the order of its seats."""
+
+    def __init__(self, all_of_them: Sequence[RunningServer], *, alike: bool) -> None:
+        self.all = tuple(all_of_them)
+        self._alike = alike
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where they listen, or will."""
+        return [one.address for one in self.all]
+
+    def ready(self) -> None:
+        """Wait until all accept calls."""
+        for one in self.all:
+            one.ready()
+
+    def are_alike(self) -> bool | None:
+        """Return whether their memory is laid out alike; None where it was not to be, or is not known."""
+        layouts = [process.is_alike(one.pid) for one in self.all] if self._alike else [None]
+        return None if None in layouts else all(layouts)
+
+    def stop(self) -> list[Ended]:
+        """Let all drain and end, at the same time."""
+        peaks = []
+        for one in self.all:
+            one.check()
+            peaks.append(family.peak_rss_bytes(one.members()))
+        with ThreadPoolExecutor(len(self.all)) as pool:
+            finals = list(pool.map(_stop, self.all))
+        return [
+            Ended(final, peak, one.has_usual_words) for final, peak, one in zip(finals, peaks, self.all, strict=True)
+        ]
+
+
+@contextmanager
+def servers(trial: Trial, placement: Placement) -> Iterator[Servers]:
+    """Start the servers of a trial; those that were not stopped are killed at the end."""
+    alike = placement.alike and trial.method != SOLO and not trial.load.random_layout
+    where = process.Place(placement.server, alike=alike, own_session=placement.own_sessions)
+    with ExitStack() as stack:
+        yield Servers(
+            [
+                stack.enter_context(serving(seat.arm, where, placement.start_s, placement.folder, placement.address))
+                for seat in trial.seats
+            ],
+            alike=alike,
+        )
+
+
+def taking_turns(
+    trial: Trial,
+    attempt: int,
+    window: Window,
+    teams: Sequence[Sequence[Sequence[int]]],
+    placement: Placement,
+    now: Callable[[], tuple[float, float]],
+) -> AbstractContextManager[turns.RunningTurns]:
+    """Let teams of process groups take turns from now on; `now` tells the window's clock and the monotonic one."""
+    epoch_s, monotonic_s = now()
+    ahead_s = monotonic_s - epoch_s
+    by_monotonic = window.from_ms / 1e3 + ahead_s, window.until_ms / 1e3 + ahead_s
+    return turns.turns(teams, trial.load.turn_ms, by_monotonic, f"{trial.block}/{attempt}", placement.generator)
+
+
+def _stop(server: RunningServer) -> Final:
+    return server.stop()
