@@ -33,6 +33,11 @@ class Distribution:
         """Return a percentile in ms; None where there were too few samples for it."""
         return self.percentiles_ms.get(percentile)
 
+    def bracket(self, percentile: str) -> float | None:
+        """Return how wide a percentile's bracket is, as a part of its lower end; None where it has none."""
+        low, high = self.brackets_ms.get(percentile, (0.0, 0.0))
+        return high / low - 1 if low else None
+
 
 @dataclass(frozen=True, slots=True)
 class Calls:

@@ -3,7 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-COMPARED = ("machine", "cpu_model", "cores", "kernel", "python", "gil", "packages", "k6", "h2load", "code", "programs")
+COMPARED = ("machine", "cpu_model", "cores", "kernel", "python", "gil", "packages", "k6", "h2load", "code", "programs",
+            "host")  # fmt: skip
 """Fields that two halves of a run must agree in. The commit is not one: it also changes with a word in the README."""
 
 
@@ -34,6 +35,15 @@ class Environment:
     """its version; empty: not used"""
     programs: dict[str, str] = field(default_factory=dict)
     """command of each foreign arm → digest of the program files that it names"""
+    host: str = ""
+    """the name in a cluster of the host that serves, or loads; empty: one machine does both"""
+    hosts: tuple["Environment", ...] = ()
+    """those that load, where they are not the one that serves"""
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Environment":
+        """Return the environment that `to_dict` made this of; a TypeError where it is none."""
+        return cls(**{**data, "hosts": tuple(map(cls.from_dict, data.get("hosts", ())))})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the environment as JSON can hold it."""
@@ -46,4 +56,7 @@ class Environment:
         for name in COMPARED:
             if getattr(self, name) != getattr(present, name):
                 return f"{name} {getattr(self, name)!r} there, {getattr(present, name)!r} here"
-        return ""
+        if len(self.hosts) != len(present.hosts):
+            return f"{len(self.hosts)} hosts that load there, {len(present.hosts)} here"
+        several = zip(self.hosts, present.hosts, strict=True)
+        return next((f"host {one.host}: {found}" for one, now in several if (found := one.difference(now))), "")

@@ -44,8 +44,8 @@ def load_environment(run: str | Path) -> Environment:
     """Return the environment that a run was measured in."""
     data = _read(Path(run) / "environment.json")
     try:
-        return Environment(**data)
-    except TypeError as error:
+        return Environment.from_dict(data)
+    except (TypeError, AttributeError) as error:
         raise StoreError(f"{run}/environment.json is no environment ({error}); take back what changed it") from error
 
 

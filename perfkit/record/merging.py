@@ -1,12 +1,11 @@
 """Distributions that several load generators have seen, as one: what is exact, and brackets that hold for certain."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from perfkit.record.calls import Distribution, enough_samples
+from perfkit.record.calls import Calls, Distribution, enough_samples
 
 SLACK = 1e-9
 """A percentile's place among samples is computed with rounding: it may be so much to either side."""
@@ -18,23 +17,10 @@ GRID = (
 """Percentiles to ask each generator for, so that brackets are narrow: steps of 0.1 to 90, then 2 % of the rest each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """What all calls together took."""
-
-    distribution: Distribution
-    """count, mean, least and largest are exact; percentiles are estimates inside their brackets"""
-    brackets_ms: dict[str, tuple[float, float]]
-    """percentile as text → two values between which that of all samples lies for certain"""
-
-    @property
-    def widest(self) -> float:
-        """The width of the widest bracket as a part of its percentile; 0 without percentiles."""
-        return max((high / low - 1 for low, high in self.brackets_ms.values() if low > 0), default=0.0)
-
-
-def merged(several: Sequence[Distribution], percentiles: Sequence[str]) -> Merged:
+def merged(several: Sequence[Distribution], percentiles: Sequence[str]) -> Distribution:
     """Return the distribution of all samples of several, with these percentiles, of those that they carry.
+
+    Count, mean, least and largest are exact; percentiles are estimates inside their brackets.
 
     A percentile is a value at place p·(n-1) among n sorted samples, interpolated between its neighbours, as k6 and
     numpy have it. So each one that a generator tells bounds how many of its samples lie below and above it; the sums
@@ -43,7 +29,7 @@ def merged(several: Sequence[Distribution], percentiles: Sequence[str]) -> Merge
     counted = [one for one in several if one.count]
     total = sum(one.count for one in counted)
     if not total:
-        return Merged(Distribution(0, None, None, None, {}), {})
+        return Distribution(0, None, None, None, {})
     curves = [_curve(one) for one in counted]
     candidates = np.unique(np.concatenate([values for values, _, _ in curves]))
     at_most_below = sum(_at_most_below(curve, candidates) for curve in curves)
@@ -58,16 +44,37 @@ def merged(several: Sequence[Distribution], percentiles: Sequence[str]) -> Merge
             high = candidates[np.flatnonzero(at_least_within >= min(last + 1, total))[0]]
             brackets[percentile] = float(low), float(high)
             estimates[percentile] = float(np.clip(_estimate(curves, counted, place), low, high))
-    return Merged(
-        Distribution(
-            total,
-            sum((one.avg_ms or 0.0) * one.count for one in counted) / total,
-            float(candidates[0]),
-            float(candidates[-1]),
-            estimates,
-        ),
+    return Distribution(
+        total,
+        sum((one.avg_ms or 0.0) * one.count for one in counted) / total,
+        float(candidates[0]),
+        float(candidates[-1]),
+        estimates,
         brackets,
     )
+
+
+def merged_calls(several: Sequence[Calls], percentiles: Sequence[str]) -> Calls:
+    """Return what several generators counted of one server, as one: counts are sums, distributions are merged."""
+    statuses = dict.fromkeys(status for one in several for status in one.failed_by_status)
+    return Calls(
+        acknowledged=sum(one.acknowledged for one in several),
+        failed_by_status={status: sum(one.failed_by_status.get(status, 0) for one in several) for status in statuses},
+        acknowledged_total=sum(one.acknowledged_total for one in several),
+        sent=sum(one.sent for one in several),
+        sent_total=sum(one.sent_total for one in several),
+        dropped_total=sum(one.dropped_total for one in several),
+        late_connections=sum(one.late_connections for one in several),
+        data_sent_bytes=_sum(one.data_sent_bytes for one in several),
+        data_received_bytes=_sum(one.data_received_bytes for one in several),
+        latency=merged([one.latency for one in several], percentiles),
+        iteration=merged([one.iteration for one in several], percentiles),
+    )
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 _Curve = tuple["np.ndarray", "np.ndarray", "np.ndarray"]

@@ -153,9 +153,9 @@ def _latency(served: Served, throughput_rps: float, *, is_solo: bool) -> dict[st
 
 
 def _widest_pct(of: Distribution) -> float | None:
-    """Return the width of the widest bracket that a table's percentiles to p99 have, as a part of its lower end."""
-    brackets = [of.brackets_ms[value] for value in PERCENTILES.values() if value in of.brackets_ms and value != "99.9"]
-    return max(((high / low - 1) * 100 for low, high in brackets if low), default=None)
+    """Return the width of the widest bracket that a table's percentiles to p99 have."""
+    widths = [of.bracket(value) for value in PERCENTILES.values() if value != "99.9"]
+    return max((width * 100 for width in widths if width is not None), default=None)
 
 
 def _cores(usage: Usage | None) -> str:

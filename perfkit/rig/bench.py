@@ -4,11 +4,13 @@ import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
 from perfkit.design.arms import Arm
 from perfkit.design.plan import Load, Plan, Trial
+from perfkit.errors import PlanError
 from perfkit.record.environment import Environment
 from perfkit.rig import doctor, generators, host, trial
 from perfkit.rig.doctor import Finding
@@ -36,6 +38,25 @@ class Bench(Protocol):
 
     def session(self, plan: Plan, folder: Path) -> AbstractContextManager[Measure]:
         """Have all of it for the trials of a plan and for nobody else, until the end; give what measures one."""
+
+
+@contextmanager
+def bench(cluster: object, server_on: str, loads: Iterable[Load] = (), k6: str = "k6") -> Iterator[Bench]:
+    """Have the bench that is asked for: a cluster, or for "" this machine; a PerfkitError says why it can't be used."""
+    if not cluster:
+        if server_on:
+            raise PlanError(
+                f"server_on={server_on!r} is a host of a cluster, and cluster is empty; name one, or neither"
+            )
+        yield Here(loads, k6)
+        return
+    if missing := [name for name in ("distributed", "asyncssh") if find_spec(name) is None]:
+        raise PlanError(f"cluster={cluster!r} needs {missing[0]}; .venv/bin/pip install -e '.[cluster]' brings it")
+    from perfkit.rig.cluster.bench import Cluster  # noqa: PLC0415 - an extra
+    from perfkit.rig.cluster.connect import connected  # noqa: PLC0415
+
+    with connected(cluster, server_on) as hosts:
+        yield Cluster(hosts, loads, k6)
 
 
 class Here:

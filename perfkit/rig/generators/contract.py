@@ -50,6 +50,20 @@ class Window:
     until_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one of several generators, each on a host of its own, has of a load whose window is appointed later."""
+
+    number: int
+    of: int
+    percentiles: tuple[str, ...]
+    """those to ask for, so that distributions of all can be merged"""
+
+    def share(self, whole: int) -> int:
+        """Return its part of so many VUs, as k6's execution segments divide them."""
+        return whole // self.of + (self.number < whole % self.of)
+
+
 def said_by(path: str, argument: str, name: str, install: str) -> str:
     """Return what a generator says when it is asked for its version; a LoadError where it does not run."""
     try:

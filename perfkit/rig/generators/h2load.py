@@ -19,7 +19,7 @@ from perfkit.design.factors import H2LOAD
 from perfkit.design.plan import Load
 from perfkit.errors import LoadError
 from perfkit.record.calls import Calls, Distribution, enough_samples
-from perfkit.rig.generators.contract import AFTER_S, PERCENTILES, Program, RunningLoad, Window, opening, said_by
+from perfkit.rig.generators.contract import AFTER_S, PERCENTILES, Part, Program, RunningLoad, Window, opening, said_by
 from perfkit.rig.process import Place, child
 
 INSTALL = "install it (apt install nghttp2-client, brew install nghttp2, conda install nghttp2) or use generator=k6"
@@ -57,10 +57,18 @@ class RunningH2load(RunningLoad):
     """h2load at work on one server."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], log: IO[bytes], calls: Path, window: Window, vus: int, since_s: float
+        self,
+        process: subprocess.Popen[bytes],
+        log: IO[bytes],
+        calls: Path,
+        window: Window,
+        vus: int,
+        since_s: float,
+        percentiles: Sequence[str],
     ) -> None:
         super().__init__(H2LOAD, process, log, 1)
         self._calls, self._window, self._vus, self._since_s = calls, window, vus, since_s
+        self._percentiles = percentiles
         self._summary: dict[str, Any] = {}
 
     def window(self) -> Window:
@@ -105,16 +113,24 @@ class RunningH2load(RunningLoad):
             late_connections=int(self._since_s + said["last_first_byte_s"] > self._window.from_ms / 1e3),
             data_sent_bytes=None,
             data_received_bytes=None,
-            latency=distribution(took_us),
+            latency=distribution(took_us, self._percentiles),
             iteration=distribution(np.empty(0)),
         )
 
 
 @contextmanager
 def running(
-    h2load: Program, addresses: Sequence[str], load: Load, place: Place, opens_at_ms: int | None = None
+    h2load: Program,
+    addresses: Sequence[str],
+    load: Load,
+    place: Place,
+    opens_at_ms: int | None = None,
+    part: Part | None = None,
 ) -> Iterator[RunningH2load]:
-    """Load the one address with a connection a VU, each with one call at a time, offered at `rate` if there is one."""
+    """Load the one address with a connection a VU, each with one call at a time, offered at `rate` if there is one.
+
+    With a `part`, it has so many of them.
+    """
     (address,) = addresses
     from_ms = opens_at_ms or opening(load, 1)
     window = Window(from_ms, from_ms + round(load.duration_s * 1e3))
@@ -124,8 +140,9 @@ def running(
         body.write_bytes(b"\0" + len(message).to_bytes(4, "big") + message)  # gRPC's prefix: not compressed, length
         calls.touch()
         since_s = time.time()
+        vus = part.share(load.vus) if part else load.vus
         argv = [
-            h2load.path, f"--clients={load.vus}", "--max-concurrent-streams=1", "--threads=1",
+            h2load.path, f"--clients={vus}", "--max-concurrent-streams=1", "--threads=1",
             f"--duration={round((window.until_ms / 1e3 + AFTER_S - since_s) * 1e3)}ms",
             "--header=content-type: application/grpc", "--header=te: trailers",
             f"--data={body}", f"--log-file={calls}",
@@ -133,7 +150,7 @@ def running(
             f"http://{address}{METHOD}",
         ]  # fmt: skip
         with child(argv, place, stdout=log, stderr=subprocess.STDOUT) as process:
-            yield RunningH2load(process, log, calls, window, load.vus, since_s)
+            yield RunningH2load(process, log, calls, window, vus, since_s, part.percentiles if part else ())
 
 
 def summary(text: str) -> dict[str, Any]:
@@ -169,11 +186,11 @@ def read(log: Path, window: Window) -> tuple[dict[int, int], int, np.ndarray]:
     return statuses, sent, np.concatenate(took)
 
 
-def distribution(took_us: np.ndarray) -> Distribution:
-    """Return the distribution of durations, in ms."""
+def distribution(took_us: np.ndarray, percentiles: Sequence[str] = ()) -> Distribution:
+    """Return the distribution of durations, in ms, with the percentiles that they carry, or all of those named."""
     if not len(took_us):
         return Distribution(0, None, None, None, {})
-    wanted = [percentile for percentile in PERCENTILES if enough_samples(float(percentile), len(took_us))]
+    wanted = percentiles or [one for one in PERCENTILES if enough_samples(float(one), len(took_us))]
     at_ms = np.percentile(took_us, list(map(float, wanted))) / 1e3 if wanted else []
     return Distribution(
         len(took_us),

@@ -18,7 +18,9 @@ from perfkit.design.plan import TIMEOUT_S, Load
 from perfkit.errors import LoadError
 from perfkit.record.calls import Calls, Distribution, enough_samples
 from perfkit.rig import family, process
-from perfkit.rig.generators.contract import AFTER_S, PERCENTILES, Program, RunningLoad, Window, said_by
+from perfkit.rig.generators.contract import AFTER_S, PERCENTILES, Part, Program, RunningLoad, Window, said_by
+from perfkit.rig.generators.k6_control import Control, segment
+from perfkit.rig.ports import free_port
 from perfkit.rig.process import Place, child
 
 SCRIPT = ROOT / "k6" / "counter.js"
@@ -64,10 +66,29 @@ class RunningK6(RunningLoad):
         servers: int,
         *,
         is_script: bool,
+        percentiles: Sequence[str] = (),
+        control: Control | None = None,
     ) -> None:
         super().__init__(K6, process, log, servers, is_script=is_script)
         self._file = summary
+        self._percentiles = percentiles
+        self._control = control
         self._summary: dict[str, Any] = {}
+
+    def ready(self) -> None:
+        """Wait until a k6 that is to begin later has initialised its VUs."""
+        assert self._control is not None  # noqa: S101 - so says the call in `running`
+        patience = time.monotonic() + START_S
+        while not self._control.is_ready():
+            self.check()
+            if time.monotonic() > patience:
+                raise LoadError(f"k6 was not ready within {START_S:g} s; it said: {self._output()[-500:]!r}")
+            time.sleep(0.01)
+
+    def begin(self, window: Window) -> None:
+        """Let a k6 that is ready begin, for this window."""
+        assert self._control is not None  # noqa: S101 - as in ready
+        self._control.begin(window)
 
     def window(self) -> Window:
         """Wait until k6 has initialised its VUs and says when the window opens."""
@@ -97,15 +118,25 @@ class RunningK6(RunningLoad):
 
     def calls(self, server: int) -> Calls:
         """Return what k6 counted of a server."""
-        return calls(self._summary, server)
+        return calls(self._summary, server, self._percentiles)
 
 
 @contextmanager
 def running(
-    k6: Program, addresses: Sequence[str], load: Load, place: Place, opens_at_ms: int | None = None
+    k6: Program,
+    addresses: Sequence[str],
+    load: Load,
+    place: Place,
+    opens_at_ms: int | None = None,
+    part: Part | None = None,
 ) -> Iterator[RunningK6]:
-    """Load all `addresses` at once from one k6 process; one that shall open its window then says who is answered."""
+    """Load all `addresses` at once from one k6 process; one that shall open its window then says who is answered.
+
+    With a `part` of the load k6 gets ready and begins when it is told to.
+    """
     with tempfile.TemporaryDirectory(prefix="perfkit-") as folder, tempfile.TemporaryFile() as log:
+        appointed = opens_at_ms is not None or part is not None
+        control = Control(free_port()) if part else None
         config, summary = Path(folder, "config.json"), Path(folder, "summary.json")
         config.write_text("{}")  # instead of the user's own, which could change the load
         settings = {
@@ -114,35 +145,47 @@ def running(
             "RATE": load.rate or 0,
             "WARMUP_S": load.warmup_s,
             "OPENS_AT": opens_at_ms or "",
-            "AFTER_S": AFTER_S if opens_at_ms else 0,
+            "AFTER_S": AFTER_S if appointed else 0,
             "WAIT_S": process.START_S,
-            "ANNOUNCE": int(opens_at_ms is not None),
+            "ANNOUNCE": int(appointed),
             "DURATION_S": load.duration_s,
             "CONNECT_PER_ITERATION": int(load.connect_per_iteration),
             "TIMEOUT_S": TIMEOUT_S,
-            "PERCENTILES": ",".join(PERCENTILES),
+            "PERCENTILES": ",".join(part.percentiles if part else PERCENTILES),
             "SUMMARY": summary,
             "PROTO": SCRIPT.parent.parent / "proto",
         }
-        argv = [k6.path, "run", "--quiet", "--no-color", "--log-format=raw", "--address=", f"--config={config}"]
+        argv = [k6.path, "run", "--quiet", "--no-color", "--log-format=raw", f"--config={config}"]
+        argv += [f"--address={control.address if control else ''}", *(segment(part) if part else ())]
         for name, value in settings.items():
             argv += ["-e", f"{name}={value}"]
         is_script, variables = family.is_script(k6.path), _environment(place.cpus)
         with child(
             [*argv, str(SCRIPT)], place, guarded=is_script, variables=variables, stdout=log, stderr=subprocess.STDOUT
         ) as started:
-            yield RunningK6(started, log, summary, len(addresses), is_script=is_script)
+            yield RunningK6(
+                started,
+                log,
+                summary,
+                len(addresses),
+                is_script=is_script,
+                percentiles=part.percentiles if part else (),
+                control=control,
+            )
 
 
-def calls(summary: dict[str, Any], server: int) -> Calls:
-    """Return what a summary of counter.js says of its server number `server`; a LoadError where it is another's."""
+def calls(summary: dict[str, Any], server: int, percentiles: Sequence[str] = ()) -> Calls:
+    """Return what a summary of counter.js says of its server number `server`; a LoadError where it is another's.
+
+    Its distributions have the percentiles that they carry, or else all of those asked for: they are to be merged.
+    """
     try:
-        return _calls(summary, server)
+        return _calls(summary, server, percentiles)
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise LoadError(f"k6's summary is not that of counter.js ({type(error).__name__}: {error})") from error
 
 
-def _calls(summary: dict[str, Any], server: int) -> Calls:
+def _calls(summary: dict[str, Any], server: int, percentiles: Sequence[str]) -> Calls:
     metrics = summary["metrics"]
     whole = f"scenario:server{server}"
     measured = f"{whole},phase:measure"
@@ -163,20 +206,20 @@ def _calls(summary: dict[str, Any], server: int) -> Calls:
         late_connections=count("connected", measured),
         data_sent_bytes=count("data_sent", measured),
         data_received_bytes=count("data_received", measured),
-        latency=_distribution(metrics, f"grpc_req_duration{{{measured},status:0}}"),
-        iteration=_distribution(metrics, f"iteration_duration{{{measured}}}"),
+        latency=_distribution(metrics, f"grpc_req_duration{{{measured},status:0}}", percentiles),
+        iteration=_distribution(metrics, f"iteration_duration{{{measured}}}", percentiles),
     )
 
 
-def _distribution(metrics: dict[str, Any], key: str) -> Distribution:
+def _distribution(metrics: dict[str, Any], key: str, asked: Sequence[str]) -> Distribution:
     values: dict[str, float] = metrics.get(key, {}).get("values", {})
     samples = int(values.get("count", 0))
     if not samples:  # k6 says 0 for every statistic of nothing
         return Distribution(0, None, None, None, {})
     percentiles_ms = {
         percentile: values[f"p({percentile})"]
-        for percentile in PERCENTILES
-        if f"p({percentile})" in values and enough_samples(float(percentile), samples)
+        for percentile in asked or PERCENTILES
+        if f"p({percentile})" in values and (asked or enough_samples(float(percentile), samples))
     }
     return Distribution(samples, values["avg"], values["min"], values["max"], percentiles_ms)
 

@@ -4,9 +4,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from perfkit.design.arms import Arm
+from perfkit.rig.ports import LOOPBACK
 from perfkit.rig.process import START_S, Place
 from perfkit.rig.servers import foreign, own
-from perfkit.rig.servers.own import LOOPBACK, STORE, Final, RunningServer
+from perfkit.rig.servers.own import STORE, Final, RunningServer
 
 __all__ = ["STORE", "Final", "RunningServer", "serving"]
 

@@ -18,8 +18,9 @@ from perfkit.design.arms import Arm
 from perfkit.errors import ServerError
 from perfkit.rig import family, process
 from perfkit.rig.generators import h2load
+from perfkit.rig.ports import LOOPBACK, free_port
 from perfkit.rig.process import START_S, Place
-from perfkit.rig.servers.own import LOOPBACK, Final, RunningServer, free_port
+from perfkit.rig.servers.own import Final, RunningServer
 
 CALL_S = 5.0
 """How long one call that asks for the count may take."""

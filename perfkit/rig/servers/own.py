@@ -1,11 +1,8 @@
 """Servers as processes: those of perfkit's own arms, and what is asked of any."""
 
-import itertools
 import json
-import random
 import select
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,15 +16,8 @@ from typing import IO, Any
 from perfkit.design.arms import Arm
 from perfkit.errors import ServerError
 from perfkit.record.calls import Section, section
+from perfkit.rig.ports import LOOPBACK, free_port
 from perfkit.rig.process import START_S, Place, child
-
-PORTS = range(20_000, 30_000)
-"""Below what Linux gives to outgoing connections, with which a port chosen beforehand could collide."""
-
-_PORTS = itertools.cycle(random.sample(PORTS, len(PORTS)))
-"""Each comes again when all others have been."""
-
-LOOPBACK = "127.0.0.1"
 
 STORE = ".store-"
 """How folders begin in which the servers of a trial have their files."""
@@ -135,15 +125,3 @@ def server(
         log = stack.enter_context(tempfile.TemporaryFile())
         process = stack.enter_context(child(argv, place, stdout=subprocess.PIPE, stderr=log))
         yield RunningServer(arm.name, process, log, f"{address}:{port}", start_s)
-
-
-def free_port(address: str = LOOPBACK) -> int:
-    """Return a port of this machine that nobody listens on, and that this process was not given before."""
-    for port in itertools.islice(_PORTS, len(PORTS)):
-        with socket.socket() as probe:
-            try:
-                probe.bind((address, port))
-            except OSError:
-                continue
-            return port
-    raise ServerError(f"no port is free from {PORTS[0]} to {PORTS[-1]}")

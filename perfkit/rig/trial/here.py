@@ -107,7 +107,7 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
             Served(
                 one,
                 end.final.increments,
-                Usage(cpu_s, observed.window_s, placement.server, end.peak_rss_bytes),
+                Usage(cpu_s, observed.window_s, end.cpus, end.peak_rss_bytes),
                 own,
                 end.final.section,
             )

@@ -19,6 +19,8 @@ class Ended:
 
     final: Final
     peak_rss_bytes: int
+    cpus: tuple[int, ...]
+    """that it was pinned to"""
     has_usual_words: bool
     """whether its replies have the wire contract's words, so that their length is known"""
 
@@ -31,9 +33,9 @@ class Ended:
 class Servers:
     """Those of one trial, in the order of its seats."""
 
-    def __init__(self, all_of_them: Sequence[RunningServer], *, alike: bool) -> None:
+    def __init__(self, all_of_them: Sequence[RunningServer], place: process.Place) -> None:
         self.all = tuple(all_of_them)
-        self._alike = alike
+        self._place = place
 
     @property
     def addresses(self) -> list[str]:
@@ -47,7 +49,7 @@ class Servers:
 
     def are_alike(self) -> bool | None:
         """Return whether their memory is laid out alike; None where it was not to be, or is not known."""
-        layouts = [process.is_alike(one.pid) for one in self.all] if self._alike else [None]
+        layouts = [process.is_alike(one.pid) for one in self.all] if self._place.alike else [None]
         return None if None in layouts else all(layouts)
 
     def stop(self) -> list[Ended]:
@@ -59,7 +61,8 @@ class Servers:
         with ThreadPoolExecutor(len(self.all)) as pool:
             finals = list(pool.map(_stop, self.all))
         return [
-            Ended(final, peak, one.has_usual_words) for final, peak, one in zip(finals, peaks, self.all, strict=True)
+            Ended(final, peak, self._place.cpus, one.has_usual_words)
+            for final, peak, one in zip(finals, peaks, self.all, strict=True)
         ]
 
 
@@ -74,7 +77,7 @@ def servers(trial: Trial, placement: Placement) -> Iterator[Servers]:
                 stack.enter_context(serving(seat.arm, where, placement.start_s, placement.folder, placement.address))
                 for seat in trial.seats
             ],
-            alike=alike,
+            where,
         )
 
 

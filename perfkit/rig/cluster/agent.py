@@ -1,0 +1,278 @@
+"""perfkit on one host of a cluster: it starts, watches and ends this host's part of a trial, as a coordinator says."""
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from perfkit.design.arms import Arm
+from perfkit.design.factors import K6
+from perfkit.design.plan import TURNS, Load, Trial
+from perfkit.errors import LoadError, PerfkitError
+from perfkit.record.calls import Calls
+from perfkit.record.environment import Environment
+from perfkit.record.results import Turns, Usage
+from perfkit.rig import doctor, family, generators, host, process
+from perfkit.rig.cluster.deadline import Deadline, deadline
+from perfkit.rig.doctor import Finding
+from perfkit.rig.generators.contract import Part, RunningLoad, Window
+from perfkit.rig.generators.k6 import RunningK6
+from perfkit.rig.trial.observing import Observed, Watched, observe, sleep_until
+from perfkit.rig.trial.placement import Placement, place
+from perfkit.rig.trial.serving import Ended, Servers, servers, taking_turns
+from perfkit.subject.stores.disk import refuse_memory
+
+SKEW = "PERFKIT_TEST_SKEW_S"
+"""The variable by which tests let a host's clock be wrong: all hosts of a test share the machine's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServersSeen:
+    """What the servers' host says of the window."""
+
+    observed: Observed
+    turns: Turns | None
+    own_s: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSeen:
+    """What a generator's host says of the window."""
+
+    observed: Observed
+    usage: Usage
+    cores_available: int
+    late_start_ms: float
+    missing: int
+    """VUs that had no answer yet when the servers began to take turns; 0 without turns"""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a generator counted of each server."""
+
+    calls: tuple[Calls, ...]
+    reply_bytes: int | None
+    summary: dict[str, Any]
+
+
+class Agent:
+    """This host's part of a session; a Dask Actor, whose plain methods run in one lasting thread, one at a time.
+
+    Its coroutines are answered meanwhile. All times are by the host's own clock.
+    """
+
+    def __init__(self, *, ends_stopped: bool = False) -> None:
+        self._skew_s = float(os.environ.get(SKEW, "0"))
+        self._ends_stopped = ends_stopped
+        self._session, self._trial = ExitStack(), ExitStack()
+        self._placement = Placement()
+        self._deadline: Deadline | None = None
+        self._programs: generators.Programs = {}
+        self._servers: Servers | None = None
+        self._load: RunningLoad | None = None
+        self._asked: Trial | None = None
+        self._part: tuple[Sequence[str], Load, Part] | None = None
+        self._kept = _Kept(self)
+
+    async def now(self) -> float:
+        """Return the time, in seconds since the epoch."""
+        return self._clock()
+
+    async def abort(self) -> None:
+        """End all processes of the trial at once."""
+        self._kept.is_over = True
+        if self._deadline:
+            self._deadline.now()
+
+    async def take(self, *, serves: bool, pin: bool, own_sessions: bool, start_s: float, address: str) -> None:
+        """Have this host for measuring until `close`; a LoadError where another perfkit has it."""
+        self._session.enter_context(host.alone())
+        self._deadline = self._session.enter_context(deadline(os.getpid() if self._ends_stopped else 0))
+        if not serves:
+            cpus = host.usable_cpus() if pin and process.CAN_PIN else ()
+            self._placement = Placement(generator=cpus)
+            return
+        folder = Path(self._session.enter_context(tempfile.TemporaryDirectory(prefix="perfkit-")))
+        self._placement = place(pin=pin, own_sessions=own_sessions, start_s=start_s, folder=folder, address=address)
+        if self._placement.server:
+            self._session.callback(_move_this_process, host.usable_cpus())
+            _move_this_process(self._placement.generator)
+
+    def refuse(self, arms: Iterable[Arm]) -> None:
+        """Raise a PerfkitError where an arm can't be served here."""
+        for arm in arms:
+            if arm.is_durable:
+                refuse_memory(Path(tempfile.gettempdir()), f"arm {arm.name}")
+
+    def describe(self, loads: Sequence[Load], k6: str, arms: Sequence[Arm], *, serves: bool) -> Environment:
+        """Return what this host is; a LoadError where it is to load and has no generator for that."""
+        self._programs = {} if serves else generators.find(loads, k6)
+        versions = {K6: "", **{name: program.version for name, program in self._programs.items()}}
+        return host.collect(versions, arms if serves else ())
+
+    def examine(self, k6: str) -> list[Finding]:
+        """Return what can and can't be measured on this host."""
+        return doctor.examine(k6, Path(tempfile.gettempdir()))
+
+    def serve(self, trial: Trial, within_s: float) -> list[str]:
+        """Start the trial's servers, to end after so long at the latest; return their addresses."""
+        self._begin(trial)
+        self._servers = self._trial.enter_context(servers(trial, self._placement))
+        self._keep((one.pid for one in self._servers.all), within_s)
+        return self._servers.addresses
+
+    def ready(self) -> bool | None:
+        """Wait until the servers accept calls; return whether their memory is laid out alike, None: not known."""
+        assert self._servers is not None  # noqa: S101 - a coordinator's fault
+        self._servers.ready()
+        return self._servers.are_alike()
+
+    def load(self, trial: Trial, addresses: Sequence[str], lead_s: float, part: Part, within_s: float) -> None:
+        """Have this host's part of the load ready to begin; the window will open `lead_s` after it has."""
+        self._begin(trial)
+        self._part = addresses, replace(trial.load, warmup_s=lead_s), part
+        if trial.load.generator == K6:
+            self._start_load()
+            assert isinstance(self._load, RunningK6)  # noqa: S101 - as asked for
+            self._keep([self._load.pid], within_s)
+            self._load.ready()
+
+    def watch_servers(self, window: Window, turns_at_ms: float, attempt: int, within_s: float) -> ServersSeen:
+        """Watch the servers over the window; by turns, let them take turns from then on."""
+        assert self._servers is not None  # noqa: S101 - a coordinator's fault
+        assert self._asked is not None  # noqa: S101
+        trial, families, placement = self._asked, self._servers.all, self._placement
+        self._keep((), within_s)
+        cpus = (*placement.server, *placement.generator) if placement.server else ()
+        if trial.method != TURNS:
+            observed = observe(families, window, cpus, self._kept, now=self._clock)
+            return ServersSeen(observed, None, (None,) * len(families))
+        sleep_until(turns_at_ms, [*families, self._kept], self._clock)
+        teams = [(one.members(),) for one in families]
+        watchdog = self._trial.enter_context(taking_turns(trial, attempt, window, teams, placement, self._two_clocks))
+        self._keep([watchdog.pid], within_s)
+        observed = observe(families, window, cpus, _Both(watchdog, self._kept), [watchdog.pid], self._clock)
+        took, own_s = watchdog.end()
+        return ServersSeen(observed, took, tuple(own_s))
+
+    def watch_load(self, begin_ms: float, window: Window, turns_at_ms: float, within_s: float) -> LoadSeen:
+        """Let the load begin at the appointed time, and watch it over the window."""
+        self._keep((), within_s)
+        sleep_until(begin_ms, [*([self._load] if self._load else []), self._kept], self._clock)
+        late_ms = self._clock() * 1e3 - begin_ms
+        ahead_ms = round(self._skew_s * 1e3)
+        by_system = Window(window.from_ms - ahead_ms, window.until_ms - ahead_ms)
+        if isinstance(self._load, RunningK6):
+            self._load.begin(by_system)
+        else:
+            self._start_load(by_system.from_ms)
+        load, missing = self._load, 0
+        assert load is not None  # noqa: S101 - just begun
+        self._keep([load.pid], within_s)
+        if self._asked is not None and self._asked.method == TURNS:
+            sleep_until(turns_at_ms, [load, self._kept], self._clock)
+            _, of_load, part = self._part or ((), self._asked.load, Part(0, 1, ()))
+            missing = part.share(of_load.vus) * len(self._asked.seats) - load.answered()
+        cpus = self._placement.generator
+        observed = observe([load], window, cpus, self._kept, now=self._clock)
+        (cpu_s,) = observed.used_s
+        usage = Usage(cpu_s, observed.window_s, cpus, family.peak_rss_bytes(load.members()))
+        return LoadSeen(observed, usage, len(cpus) or len(host.usable_cpus()), late_ms, missing)
+
+    def finish(self, patience_s: float) -> Loaded:
+        """Wait for the last calls to end; return what was counted."""
+        assert self._load is not None  # noqa: S101 - a coordinator's fault
+        summary = self._load.finish(patience_s)
+        return Loaded(tuple(map(self._load.calls, self._load.numbers)), self._load.reply_bytes, summary)
+
+    def stop(self) -> list[Ended]:
+        """Let the servers drain and end."""
+        assert self._servers is not None  # noqa: S101 - a coordinator's fault
+        return self._servers.stop()
+
+    def end(self) -> None:
+        """End this host's part of the trial; what still runs is killed."""
+        self._trial.close()
+        self._servers = self._load = self._asked = self._part = None
+        if self._deadline:
+            self._deadline.forget()
+
+    def close(self) -> None:
+        """Give the host back."""
+        self.end()
+        self._session.close()
+        self._deadline = None
+
+    def __del__(self) -> None:
+        # Whoever held this actor is gone; where a worker ends, so do its children.
+        with suppress(PerfkitError, OSError, RuntimeError):
+            self.close()
+
+    def _begin(self, trial: Trial) -> None:
+        self.end()
+        self._kept.is_over = False
+        self._asked = trial
+
+    def _start_load(self, opens_at_ms: int | None = None) -> None:
+        assert self._part is not None  # noqa: S101 - `load` says
+        addresses, load, part = self._part
+        place = process.Place(self._placement.generator)
+        self._load = self._trial.enter_context(
+            generators.running(self._programs, addresses, load, place, opens_at_ms, part)
+        )
+
+    def _keep(self, groups: Iterable[int], within_s: float) -> None:
+        assert self._deadline is not None  # noqa: S101 - `take` comes first
+        self._deadline.keep(groups, within_s)
+
+    def _clock(self) -> float:
+        return time.time() + self._skew_s
+
+    def _two_clocks(self) -> tuple[float, float]:
+        return self._clock(), time.monotonic()
+
+
+class _Kept:
+    """That a coordinator still wants the trial."""
+
+    def __init__(self, agent: Agent) -> None:
+        from distributed import get_worker  # noqa: PLC0415 - where there is an agent, there is Dask
+
+        self.is_over = False
+        self._agent_id = id(agent)
+        self._actors = get_worker().state.actors
+        self._was_there = False
+
+    def check(self) -> None:
+        """Raise a LoadError if it was told to end, or if Dask has dropped the agent: whoever held it is gone."""
+        is_there = any(id(one) == self._agent_id for one in list(self._actors.values()))
+        if self.is_over or (self._was_there and not is_there):
+            raise LoadError("the coordinator has ended the trial, or is gone")
+        self._was_there = is_there
+
+
+class _Both:
+    def __init__(self, *several: Watched) -> None:
+        self._several = several
+
+    def check(self) -> None:
+        for one in self._several:
+            one.check()
+
+
+def _move_this_process(cpus: Sequence[int]) -> None:
+    """Put all threads of this process, and those that they will start, on other cores."""
+    for task in os.listdir("/proc/self/task"):  # noqa: PTH208 - names, not paths
+        with suppress(OSError):  # it has ended
+            os.sched_setaffinity(int(task), cpus)
+
+
+async def tick() -> None:
+    """Do nothing: as a task, it tells Dask that the cluster is in use."""
+    await asyncio.sleep(0)

@@ -1,0 +1,118 @@
+"""A cluster as a bench: servers on one host, load generators on all others."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from perfkit.design.arms import Arm
+from perfkit.design.plan import Load, Plan
+from perfkit.errors import LoadError, PerfkitError, PlanError
+from perfkit.record.environment import Environment
+from perfkit.rig import host
+from perfkit.rig.bench import Measure
+from perfkit.rig.cluster import trial
+from perfkit.rig.cluster.hosts import Hosts
+from perfkit.rig.doctor import Finding
+
+DESCRIBED_S = 30.0
+"""How long a host may take to look at itself."""
+
+
+class Cluster:
+    """Hosts of a Dask cluster, with an agent on each."""
+
+    def __init__(self, hosts: Hosts, loads: Iterable[Load] = (), k6: str = "k6") -> None:
+        self._hosts, self._k6 = hosts, k6
+        self._loads = tuple(dict.fromkeys(loads))
+        self._described: dict[tuple[Arm, ...], Environment] = {}
+
+    def refuse(self, arms: Iterable[Arm], folder: Path) -> None:  # noqa: ARG002, D102 - servers keep files on their host
+        several = tuple(arms)
+        fewest = min((load.vus for load in self._loads), default=len(self._hosts.generators))
+        if fewest < len(self._hosts.generators):
+            raise PlanError(
+                f"vus={fewest} are fewer than the {len(self._hosts.generators)} hosts that load; "
+                "each needs one at least: ask for more VUs, or name fewer hosts"
+            )
+        self._hosts.ask(self._hosts.server, "refuse", several)
+        self.environment(several)
+
+    def environment(self, arms: Sequence[Arm]) -> Environment:  # noqa: D102
+        key = tuple(arms)
+        if key not in self._described:
+            self._described[key] = self._look(key)
+        return self._described[key]
+
+    def _look(self, arms: tuple[Arm, ...]) -> Environment:
+        hosts, code = self._hosts, host.code_digest()
+        calls = [
+            hosts.call(one, "describe", self._loads, self._k6, arms, serves=one is hosts.server) for one in hosts.all
+        ]
+        server: Environment
+        server, *loading = (
+            replace(told, host=one.name) for one, told in zip(hosts.all, hosts.wait(calls, DESCRIBED_S), strict=True)
+        )
+        for one in (server, *loading):
+            if one.code != code:
+                raise LoadError(f"host {one.host} has other code of perfkit than this machine; install the same commit")
+        first = loading[0]
+        for one in loading:
+            if (one.k6, one.h2load) != (first.k6, first.h2load):
+                raise LoadError(
+                    f"hosts {first.host} and {one.host} have other generators: {_versions(first)} there, "
+                    f"{_versions(one)} here; install the same on all hosts"
+                )
+        return replace(server, k6=first.k6, h2load=first.h2load, hosts=tuple(loading))
+
+    def examine(self, folder: Path) -> list[Finding]:  # noqa: ARG002, D102 - runs lie here, not on the hosts
+        hosts = self._hosts
+        clocks = hosts.clocks()
+        told = hosts.wait([hosts.call(one, "examine", self._k6) for one in hosts.all], DESCRIBED_S)
+        findings = []
+        for one, own in zip(hosts.all, told, strict=True):
+            clock = clocks[one]
+            reach = f"{one.worker}, clock {clock.offset_s * 1e3:+.1f} ± {clock.error_s * 1e3:.1f} ms of this machine's"
+            findings.append(Finding(f"{one.name} reach", True, reach, ""))
+            findings += [replace(finding, check=f"{one.name} {finding.check}") for finding in own]
+        return [*findings, self._are_alike()]
+
+    def _are_alike(self) -> Finding:
+        try:
+            found = self.environment(())
+        except PerfkitError as error:
+            return Finding("alike", False, "not all", str(error))
+        models = {one.cpu_model for one in found.hosts}
+        cores = {one.cores for one in found.hosts}
+        if len(models) > 1 or len(cores) > 1:
+            advice = "each has the same part of the load, so the slowest is the limit"
+            return Finding("alike", False, f"hosts that load are {', '.join(sorted(models))}", advice)
+        return Finding("alike", True, f"perfkit, k6 {found.k6} and CPU are the same on all hosts that load", "")
+
+    @contextmanager
+    def session(self, plan: Plan, folder: Path) -> Iterator[Measure]:  # noqa: ARG002, D102 - as in refuse
+        hosts = self._hosts
+        taking = [
+            hosts.call(
+                one,
+                "take",
+                serves=one is hosts.server,
+                pin=plan.pin,
+                own_sessions=not plan.share_session,
+                start_s=plan.start_s,
+                address=one.address,
+            )
+            for one in hosts.all
+        ]
+        try:
+            hosts.wait(taking, hosts.patience.answer_s)
+            yield lambda one, attempt: trial.measure(one, attempt, hosts)
+        finally:
+            # Whoever does not hear it gives itself back: its deadline ends what runs there.
+            for call in [hosts.call(one, "close") for one in hosts.all]:
+                with suppress(PerfkitError):
+                    call.result(hosts.patience.answer_s)
+
+
+def _versions(of: Environment) -> str:
+    return f"k6 {of.k6}" + (f" and h2load {of.h2load}" if of.h2load else "")

@@ -1,0 +1,52 @@
+"""What ends a trial's processes on a host, whatever has become of the agent: `programs/deadline.py`, at work."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+PROGRAM = Path(__file__).parent.parent / "programs" / "deadline.py"
+
+
+class Deadline:
+    """When the processes of a trial end at the latest."""
+
+    def __init__(self, process: subprocess.Popen[bytes], owner: int) -> None:
+        self._process = process
+        self._owner = owner
+        self._groups: tuple[int, ...] = ()
+
+    def keep(self, groups: Iterable[int], within_s: float) -> None:
+        """Let these process groups, and those named before, live so long from now on."""
+        self._groups += tuple(groups)
+        self._say(within_s)
+
+    def now(self) -> None:
+        """End all of them."""
+        self._say(0.0)
+
+    def forget(self) -> None:
+        """Let what is left live: the agent has ended it in order."""
+        self._groups = ()
+        self._say(0.0)
+
+    def _say(self, within_s: float) -> None:
+        assert self._process.stdin is not None  # noqa: S101 - so says the call in `deadline`
+        line = {"groups": self._groups, "within_s": within_s, "owner": self._owner}
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(line).encode() + b"\n")
+            self._process.stdin.flush()
+
+
+@contextmanager
+def deadline(owner: int = 0) -> Iterator[Deadline]:
+    """Have such a process; `owner` is the one that it kills too if that has stopped when time is over, 0: none."""
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(PROGRAM)], stdin=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        yield Deadline(process, owner)
+    finally:
+        process.communicate()

@@ -1,0 +1,151 @@
+"""The hosts of a cluster, as a coordinator speaks to their agents: each answer in time, or an error with its name."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from perfkit.errors import LoadError, PerfkitError
+from perfkit.rig.cluster.agent import Agent, tick
+from perfkit.rig.cluster.clock import Exchange, Offset, offset
+
+EXCHANGES = 16
+"""How often a host is asked for its time; the quickest answer counts."""
+
+POLL_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a coordinator waits."""
+
+    answer_s: float = 5.0
+    """for a host that has nothing to wait for itself"""
+    after_s: float = 30.0
+    """how long calls and summaries may take after the window (as rig.trial.here has it); then a host ends by itself"""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A machine of the cluster."""
+
+    name: str
+    worker: str
+    """the address of its Dask worker"""
+    agent: Any
+    """the Dask Actor of an `Agent`, whose methods give futures"""
+
+    @property
+    def address(self) -> str:
+        """Where other hosts reach it."""
+        return address_of(self.worker)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Something that a host was told to do."""
+
+    host: Host
+    what: str
+    future: Any
+
+    def result(self, within_s: float) -> Any:
+        """Return the answer; a PerfkitError names the host where it fails, is late, or is lost."""
+        try:
+            return self.future.result(timeout=within_s)
+        except PerfkitError as error:
+            raise type(error)(f"host {self.host.name}: {error}") from error
+        except TimeoutError as error:
+            raise LoadError(
+                f"host {self.host.name} does not answer ({self.what} took more than {within_s:g} s): it is off the "
+                "network, it or its Dask worker has stopped, or the scheduler has"
+            ) from error
+        except (OSError, RuntimeError) as error:
+            raise LoadError(f"host {self.host.name} was lost ({error})") from error
+
+
+class Hosts:
+    """The hosts of a session."""
+
+    def __init__(self, client: Any, server: Host, generators: Sequence[Host], patience: Patience) -> None:
+        self.server = server
+        self.generators = tuple(generators)
+        self.patience = patience
+        self._client = client
+
+    @property
+    def all(self) -> tuple[Host, ...]:
+        """All of them, the servers' first."""
+        return self.server, *self.generators
+
+    def call(self, host: Host, method: str, *arguments: Any, **named: Any) -> Call:
+        """Tell a host to do something."""
+        try:
+            return Call(host, method, getattr(host.agent, method)(*arguments, **named))
+        except RuntimeError as error:  # Dask knows that the worker is gone
+            raise LoadError(f"host {host.name} was lost ({error})") from error
+
+    def ask(self, host: Host, method: str, *arguments: Any, **named: Any) -> Any:
+        """Tell a host to do something that takes no time, and return the answer."""
+        return self.call(host, method, *arguments, **named).result(self.patience.answer_s)
+
+    def ask_all(self, method: str, *arguments: Any, **named: Any) -> list[Any]:
+        """Ask all hosts, the servers' first."""
+        calls = [self.call(one, method, *arguments, **named) for one in self.all]
+        return self.wait(calls, self.patience.answer_s)
+
+    def wait(self, calls: Sequence[Call], within_s: float) -> list[Any]:
+        """Return all answers, or raise what the first failure is, as soon as it is known."""
+        until_s = time.monotonic() + within_s
+        while True:
+            done = [one for one in calls if one.future.done()]
+            for one in done:
+                one.result(1.0)
+            if len(done) == len(calls):
+                return [one.result(1.0) for one in calls]
+            if time.monotonic() > until_s:
+                late = next(one for one in calls if not one.future.done())
+                raise LoadError(
+                    f"host {late.host.name} does not answer ({late.what} took more than {within_s:.1f} s): it is off "
+                    "the network, it or its Dask worker has stopped, or the scheduler has"
+                )
+            time.sleep(POLL_S)
+
+    def clocks(self) -> Mapping[Host, Offset]:
+        """Ask each host for its time, several times."""
+        return {one: offset(self._exchange(one) for _ in range(EXCHANGES)) for one in self.all}
+
+    def _exchange(self, host: Host) -> Exchange:
+        asked_s = time.time()
+        told_s = self.ask(host, "now")
+        return Exchange(asked_s, told_s, time.time())
+
+    def tick(self) -> None:
+        """Tell Dask that the cluster is in use: it only knows tasks, and an idle one may end itself."""
+        for one in self.all:
+            self._client.submit(tick, workers=[one.worker], allow_other_workers=False, pure=False)
+
+    def abort(self) -> list[str]:
+        """End the trial's processes on all hosts at once; return the names of those that did not confirm it."""
+        silent = []
+        calls = []
+        for one in self.all:
+            try:
+                calls.append(self.call(one, "abort"))
+            except LoadError:
+                silent.append(one.name)
+        until_s = time.monotonic() + self.patience.answer_s
+        for call in calls:
+            try:
+                call.result(max(0.05, until_s - time.monotonic()))
+            except LoadError:
+                silent.append(call.host.name)
+        return silent
+
+
+def address_of(worker: str) -> str:
+    """Return the host in the address of a Dask worker, as in tcp://10.0.0.1:4567."""
+    return worker.rpartition("://")[2].rpartition(":")[0].strip("[]")
+
+
+__all__ = ["Agent", "Call", "Host", "Hosts", "Patience", "address_of"]
