@@ -79,7 +79,7 @@ def measured(options, home):
     plans = {
         f"{number:02d}": compare.STUDY.plan(a=servers.get(a, a), b=b, **load) for number, (b, a) in enumerate(pairs)
     }
-    runs = campaign.measure(plans, home, options.k6)
+    runs = campaign.measure(plans, home, k6=options.k6)
     return [{**gate.as_json(compare.robustness(run)), "a": a} for run, (_, a) in zip(runs, pairs, strict=True)]
 
 

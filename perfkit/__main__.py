@@ -153,13 +153,16 @@ CALIBRATED = ("seed", "out", "run")
 
 
 def _doctor(arguments: list[str]) -> int:
-    from perfkit.rig import doctor  # noqa: PLC0415 - as in _execute
+    from perfkit.rig.where import having  # noqa: PLC0415 - as in _execute
 
-    parser = _parser("doctor", "Say what this machine can and can't measure, and what to do about it.")
+    parser = _parser("doctor", "Say what this machine, or each host of a cluster, can and can't measure.")
     parser.add_argument("--k6", default="k6", help=f"{PARAMETERS['k6'].help} (%(default)s)")
+    for name in ("cluster", "server_on"):
+        parser.add_argument(f"--{name.replace('_', '-')}", default="", help=PARAMETERS[name].help)
     parser.add_argument("--json", action="store_true", help="the findings as JSON")
     options = parser.parse_args(arguments)
-    findings = doctor.examine(options.k6, ROOT)  # below which runs lie
+    with having(k6=options.k6, cluster=options.cluster, server_on=options.server_on) as bench:
+        findings = bench.examine(ROOT)  # below which runs lie
     if options.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:

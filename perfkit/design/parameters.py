@@ -85,6 +85,14 @@ PARAMETERS = {
         Parameter("pin", "keep servers and k6 on cores of their own", reading.yes_or_no),
         Parameter("start_s", "seconds that a server may take until it accepts calls", reading.seconds(0.1)),
         Parameter("k6", "the k6 program, by name or path", reading.path),
+        Parameter(
+            "cluster",
+            "ssh:HOST,HOST (the first serves, others load), or a Dask scheduler's address or file; \"\": this machine",
+            reading.cluster,
+        ),
+        Parameter(
+            "server_on", 'the host of the cluster that serves, by name or address; "": the first', reading.path
+        ),
         Parameter("seed", "of the order of trials", reading.whole(0)),
         Parameter("studies", "how many comparisons", reading.whole(1)),
         Parameter("measure", "True: measure afresh; False: draw the stored runs", reading.yes_or_no),

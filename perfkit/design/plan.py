@@ -1,7 +1,6 @@
 """What to run: cells, each once in every block, in seeded random order, until the stop rule ends it."""
 
 import random
-import resource
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
@@ -17,9 +16,6 @@ SCHEMA_VERSION = 2
 
 K6_SHORTEST_S = 1.0
 """k6 takes no shorter scenario than this."""
-
-OTHER_FILES = 200
-"""Files that k6 or a server holds open beside one for each connection, generously."""
 
 TIMEOUT_S = 10.0
 """How long a call may take."""
@@ -217,9 +213,9 @@ class Plan:
 
 
 def refuse_impossible(plan: Plan) -> Plan:
-    """Return the plan; a PlanError where the generator or this machine can't do what it asks for."""
+    """Return the plan; a PlanError where no generator can do what it asks for."""
     for cell in plan.cells:
-        load, servers = cell.load, len(cell.seats)
+        load = cell.load
         if cell.method == JOINT and (waiting := [seat.arm for seat in cell.seats if seat.arm.waits]):
             raise PlanError(
                 f"arm {waiting[0].name} waits: together, servers leave their core idle and share a disk's journal; "
@@ -233,14 +229,6 @@ def refuse_impossible(plan: Plan) -> Plan:
                 f"warmup_s={load.warmup_s:g} and duration_s={load.duration_s:g} are "
                 f"{load.warmup_s + load.duration_s:g} s together, and k6 takes no load shorter than "
                 f"{K6_SHORTEST_S:g} s; make one of them longer"
-            )
-        _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if most_files != resource.RLIM_INFINITY and load.vus * servers + OTHER_FILES > most_files:
-            fit = (most_files - OTHER_FILES) // servers
-            each = f" at each of {servers} servers" if servers > 1 else ""
-            raise PlanError(
-                f"vus={load.vus}{each}: each VU is an open connection, and this machine's hard limit is {most_files} "
-                f"open files; raise it (ulimit -Hn)" + (f" or stay at {fit} VUs" if fit > 0 else "")
             )
     return plan
 

@@ -105,6 +105,11 @@ def path(name: str, value: object) -> str:
         raise PlanError(f"{name}={value!r} begins with the home of a user who is not there; write the path") from error
 
 
+def cluster(name: str, value: object) -> object:
+    """Read what is called a cluster; in Python also a Dask Client or Cluster, as it is."""
+    return path(name, value).strip() if isinstance(value, str) else value
+
+
 def as_it_is(_name: str, value: object) -> object:
     """Leave the reading to `design.arms`, which needs the number of workers for it."""
     return value

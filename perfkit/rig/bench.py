@@ -4,13 +4,11 @@ import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
 from perfkit.design.arms import Arm
 from perfkit.design.plan import Load, Plan, Trial
-from perfkit.errors import PlanError
 from perfkit.record.environment import Environment
 from perfkit.rig import doctor, generators, host, trial
 from perfkit.rig.doctor import Finding
@@ -27,8 +25,8 @@ _log = logging.getLogger(__name__)
 class Bench(Protocol):
     """One machine or several, with all that trials need beside perfkit."""
 
-    def refuse(self, arms: Iterable[Arm], folder: Path) -> None:
-        """Raise a PerfkitError where arms can't be served here, with a run folder like this."""
+    def refuse(self, plans: Sequence[Plan], folder: Path) -> None:
+        """Raise a PerfkitError where plans can't be measured here, with a run folder like this."""
 
     def environment(self, arms: Sequence[Arm]) -> Environment:
         """Return what would be measured, and on what; a run goes on only where that is the same."""
@@ -40,39 +38,23 @@ class Bench(Protocol):
         """Have all of it for the trials of a plan and for nobody else, until the end; give what measures one."""
 
 
-@contextmanager
-def bench(cluster: object, server_on: str, loads: Iterable[Load] = (), k6: str = "k6") -> Iterator[Bench]:
-    """Have the bench that is asked for: a cluster, or for "" this machine; a PerfkitError says why it can't be used."""
-    if not cluster:
-        if server_on:
-            raise PlanError(
-                f"server_on={server_on!r} is a host of a cluster, and cluster is empty; name one, or neither"
-            )
-        yield Here(loads, k6)
-        return
-    if missing := [name for name in ("distributed", "asyncssh") if find_spec(name) is None]:
-        raise PlanError(f"cluster={cluster!r} needs {missing[0]}; .venv/bin/pip install -e '.[cluster]' brings it")
-    from perfkit.rig.cluster.bench import Cluster  # noqa: PLC0415 - an extra
-    from perfkit.rig.cluster.connect import connected  # noqa: PLC0415
-
-    with connected(cluster, server_on) as hosts:
-        yield Cluster(hosts, loads, k6)
-
-
 class Here:
     """This machine."""
 
     def __init__(self, loads: Iterable[Load] = (), k6: str = "k6") -> None:
-        self._k6 = k6
-        self._programs = generators.find(loads, k6)
+        self._k6, self._loads = k6, tuple(loads)
 
-    def refuse(self, arms: Iterable[Arm], folder: Path) -> None:  # noqa: D102
-        for arm in arms:
-            if arm.is_durable:
-                refuse_memory(folder, f"arm {arm.name}")
+    def refuse(self, plans: Sequence[Plan], folder: Path) -> None:  # noqa: D102
+        for plan in plans:
+            host.refuse_connections(plan.cells)
+            for arm in plan.arms:
+                if arm.is_durable:
+                    refuse_memory(folder, f"arm {arm.name}")
+        generators.find(self._loads, self._k6)
 
     def environment(self, arms: Sequence[Arm]) -> Environment:  # noqa: D102
-        return host.collect({name: program.version for name, program in self._programs.items()}, arms)
+        found = generators.find(self._loads, self._k6)
+        return host.collect({name: program.version for name, program in found.items()}, arms)
 
     def examine(self, folder: Path) -> list[Finding]:  # noqa: D102
         return doctor.examine(self._k6, folder)
@@ -84,5 +66,6 @@ class Here:
             _log.warning("server and k6 are not pinned: that takes Linux and two cores")
         for left in folder.glob(f"{STORE}*"):  # by one that was killed
             shutil.rmtree(left)
+        programs = generators.find(self._loads, self._k6)
         with host.alone():
-            yield lambda one, attempt: trial.measure(one, attempt, self._programs, placement)
+            yield lambda one, attempt: trial.measure(one, attempt, programs, placement)

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import psutil
 
-from perfkit.design.plan import OTHER_FILES
 from perfkit.errors import PerfkitError
 from perfkit.rig import family, machine, process
 from perfkit.rig.generators import h2load, k6
-from perfkit.rig.host import siblings, usable_cpus
+from perfkit.rig.host import OTHER_FILES, siblings, usable_cpus
 from perfkit.rig.process import Place
 
 NOISE_S = 2.0

@@ -2,8 +2,10 @@
 
 import fcntl
 import hashlib
+import math
 import os
 import platform
+import resource
 import shlex
 import shutil
 import subprocess
@@ -17,7 +19,8 @@ from pathlib import Path
 from perfkit.checkout import ROOT
 from perfkit.design.arms import Arm
 from perfkit.design.factors import H2LOAD, K6
-from perfkit.errors import LoadError
+from perfkit.design.plan import Cell
+from perfkit.errors import LoadError, PlanError
 from perfkit.record.environment import Environment
 from perfkit.rig import process
 
@@ -27,6 +30,9 @@ PACKAGES = ("grpcio", "protobuf", "pygrpc-native", "uvloop", "perfkit")
 MEASURING = ("perfkit/errors.py", "perfkit/design", "perfkit/subject", "perfkit/rig", "k6", "proto")
 """What runs while a trial is measured, in servers, in k6 and around them."""
 
+
+OTHER_FILES = 200
+"""Files that k6 or a server holds open beside one for each connection, generously."""
 
 LOCK = Path(tempfile.gettempdir()) / "perfkit-measuring.lock"
 """Held by the perfkit that measures on this machine."""
@@ -100,6 +106,20 @@ def alone() -> Iterator[None]:
             file.write(str(os.getpid()))
             file.flush()
         yield
+
+
+def refuse_connections(cells: Iterable[Cell], hosts: int = 1) -> None:
+    """Raise a PlanError where a process, one of `hosts` that share them, could not hold a cell's connections."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for cell in cells:
+        vus, servers = cell.load.vus, len(cell.seats)
+        if most != resource.RLIM_INFINITY and math.ceil(vus / hosts) * servers + OTHER_FILES > most:
+            fit = (most - OTHER_FILES) // servers * hosts
+            each = f" at each of {servers} servers" if servers > 1 else ""
+            raise PlanError(
+                f"vus={vus}{each}: each VU is an open connection, and this machine's hard limit is {most} "
+                f"open files; raise it (ulimit -Hn)" + (f" or stay at {fit} VUs" if fit > 0 else "")
+            )
 
 
 def usable_cpus() -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from perfkit.analysis.comparison import Answer
 from perfkit.design.parameters import PARAMETERS
 from perfkit.studies import compare
 from perfkit.studies.common import campaign
+from perfkit.studies.common.study import WHERE
 
 
 def calibrate(studies: object, out: Path, **values: object) -> Iterator[Answer]:
@@ -17,5 +18,5 @@ def calibrate(studies: object, out: Path, **values: object) -> Iterator[Answer]:
     """
     count = PARAMETERS["studies"].read("studies", studies)
     plans = {f"study-{seed:02d}": compare.STUDY.plan(**values, seed=seed) for seed in range(1, count + 1)}
-    for folder in campaign.measure(plans, out, str(values.get("k6", "k6"))):
+    for folder in campaign.measure(plans, out, **{name: values[name] for name in WHERE if name in values}):
         yield compare.answer(folder)

@@ -37,6 +37,8 @@ def commit(
     workers: object = 10,
     generator: object = "k6",
     k6: object = "k6",
+    cluster: object = "",
+    server_on: object = "",
     seed: object = 1,
     out: object = "",
 ) -> Path:

@@ -44,6 +44,8 @@ def compare(
     pin: object = True,
     start_s: object = 30,
     k6: object = "k6",
+    cluster: object = "",
+    server_on: object = "",
     seed: object = 1,
     out: object = "",
     run: object = "",

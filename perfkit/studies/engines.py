@@ -47,6 +47,8 @@ def engines(
     repeats: object = 5,
     workers: object = 10,
     k6: object = "k6",
+    cluster: object = "",
+    server_on: object = "",
     seed: object = 1,
     out: object = "",
 ) -> Path:

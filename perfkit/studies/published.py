@@ -24,6 +24,8 @@ def published(
     warmup_s: object = 1,
     repeats: object = 5,
     k6: object = "k6",
+    cluster: object = "",
+    server_on: object = "",
     seed: object = 1,
     out: object = "",
 ) -> Path:

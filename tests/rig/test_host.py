@@ -1,12 +1,13 @@
 import os
+import resource
 import shutil
 
 import pytest
 
 from perfkit.design.arms import parse_arm
-from perfkit.errors import LoadError
+from perfkit.errors import LoadError, PlanError
 from perfkit.rig import host
-from tests.conftest import ROOT
+from tests.conftest import ROOT, plan_sweep
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,13 @@ def test_two_do_not_measure_on_one_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(host, "LOCK", tmp_path)  # can't be opened
     with host.alone():
         pass
+
+
+def test_more_vus_than_files_can_be_open_are_refused(monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 20_000))
+    with pytest.raises(PlanError, match=r"vus=100000: .*20000 open files; .*19800 VUs"):
+        host.refuse_connections(plan_sweep(vus=100_000, method="solo").cells)
+    host.refuse_connections(plan_sweep(vus=[19_800], method="solo").cells)
+    with pytest.raises(PlanError, match=r"vus=10000 at each of 3 servers: .* or stay at 6600 VUs"):
+        host.refuse_connections(plan_sweep(vus=[10_000]).cells)
+    host.refuse_connections(plan_sweep(vus=[10_000]).cells, hosts=2)

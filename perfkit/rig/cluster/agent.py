@@ -6,59 +6,28 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from perfkit.design.arms import Arm
 from perfkit.design.factors import K6
-from perfkit.design.plan import TURNS, Load, Trial
-from perfkit.errors import LoadError, PerfkitError
-from perfkit.record.calls import Calls
+from perfkit.design.plan import TURNS, Load, Plan, Trial
+from perfkit.errors import PerfkitError
 from perfkit.record.environment import Environment
-from perfkit.record.results import Turns, Usage
+from perfkit.record.results import Usage
 from perfkit.rig import doctor, family, generators, host, process
-from perfkit.rig.cluster.deadline import Deadline, deadline
+from perfkit.rig.cluster.deadline import Deadline, Held, deadline
+from perfkit.rig.cluster.told import Loaded, LoadSeen, ServersSeen
 from perfkit.rig.doctor import Finding
 from perfkit.rig.generators.contract import Part, RunningLoad, Window
 from perfkit.rig.generators.k6 import RunningK6
-from perfkit.rig.trial.observing import Observed, Watched, observe, sleep_until
+from perfkit.rig.trial.observing import Watched, observe, sleep_until
 from perfkit.rig.trial.placement import Placement, place
 from perfkit.rig.trial.serving import Ended, Servers, servers, taking_turns
 from perfkit.subject.stores.disk import refuse_memory
 
 SKEW = "PERFKIT_TEST_SKEW_S"
 """The variable by which tests let a host's clock be wrong: all hosts of a test share the machine's."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServersSeen:
-    """What the servers' host says of the window."""
-
-    observed: Observed
-    turns: Turns | None
-    own_s: tuple[float | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LoadSeen:
-    """What a generator's host says of the window."""
-
-    observed: Observed
-    usage: Usage
-    cores_available: int
-    late_start_ms: float
-    missing: int
-    """VUs that had no answer yet when the servers began to take turns; 0 without turns"""
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What a generator counted of each server."""
-
-    calls: tuple[Calls, ...]
-    reply_bytes: int | None
-    summary: dict[str, Any]
 
 
 class Agent:
@@ -78,7 +47,7 @@ class Agent:
         self._load: RunningLoad | None = None
         self._asked: Trial | None = None
         self._part: tuple[Sequence[str], Load, Part] | None = None
-        self._kept = _Kept(self)
+        self._kept = Held(self)
 
     async def now(self) -> float:
         """Return the time, in seconds since the epoch."""
@@ -104,11 +73,13 @@ class Agent:
             self._session.callback(_move_this_process, host.usable_cpus())
             _move_this_process(self._placement.generator)
 
-    def refuse(self, arms: Iterable[Arm]) -> None:
-        """Raise a PerfkitError where an arm can't be served here."""
-        for arm in arms:
-            if arm.is_durable:
-                refuse_memory(Path(tempfile.gettempdir()), f"arm {arm.name}")
+    def refuse(self, plans: Sequence[Plan], hosts: int) -> None:
+        """Raise a PerfkitError where these can't be served or, on so many `hosts`, loaded here."""
+        for plan in plans:
+            host.refuse_connections(plan.cells, hosts or 1)
+            for arm in plan.arms if not hosts else ():
+                if arm.is_durable:
+                    refuse_memory(Path(tempfile.gettempdir()), f"arm {arm.name}")
 
     def describe(self, loads: Sequence[Load], k6: str, arms: Sequence[Arm], *, serves: bool) -> Environment:
         """Return what this host is; a LoadError where it is to load and has no generator for that."""
@@ -236,25 +207,6 @@ class Agent:
 
     def _two_clocks(self) -> tuple[float, float]:
         return self._clock(), time.monotonic()
-
-
-class _Kept:
-    """That a coordinator still wants the trial."""
-
-    def __init__(self, agent: Agent) -> None:
-        from distributed import get_worker  # noqa: PLC0415 - where there is an agent, there is Dask
-
-        self.is_over = False
-        self._agent_id = id(agent)
-        self._actors = get_worker().state.actors
-        self._was_there = False
-
-    def check(self) -> None:
-        """Raise a LoadError if it was told to end, or if Dask has dropped the agent: whoever held it is gone."""
-        is_there = any(id(one) == self._agent_id for one in list(self._actors.values()))
-        if self.is_over or (self._was_there and not is_there):
-            raise LoadError("the coordinator has ended the trial, or is gone")
-        self._was_there = is_there
 
 
 class _Both:

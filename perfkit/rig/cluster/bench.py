@@ -27,16 +27,16 @@ class Cluster:
         self._loads = tuple(dict.fromkeys(loads))
         self._described: dict[tuple[Arm, ...], Environment] = {}
 
-    def refuse(self, arms: Iterable[Arm], folder: Path) -> None:  # noqa: ARG002, D102 - servers keep files on their host
-        several = tuple(arms)
-        fewest = min((load.vus for load in self._loads), default=len(self._hosts.generators))
-        if fewest < len(self._hosts.generators):
+    def refuse(self, plans: Sequence[Plan], folder: Path) -> None:  # noqa: ARG002, D102 - servers keep files on their host
+        hosts, several = self._hosts, len(self._hosts.generators)
+        fewest = min(cell.load.vus for plan in plans for cell in plan.cells)
+        if fewest < several:
             raise PlanError(
-                f"vus={fewest} are fewer than the {len(self._hosts.generators)} hosts that load; "
-                "each needs one at least: ask for more VUs, or name fewer hosts"
+                f"vus={fewest} are fewer than the {several} hosts that load, and each needs one at least; ask for more "
+                "VUs, or name fewer hosts"
             )
-        self._hosts.ask(self._hosts.server, "refuse", several)
-        self.environment(several)
+        for one in hosts.all:
+            hosts.ask(one, "refuse", tuple(plans), 0 if one is hosts.server else several)
 
     def environment(self, arms: Sequence[Arm]) -> Environment:  # noqa: D102
         key = tuple(arms)

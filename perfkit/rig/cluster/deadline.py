@@ -1,4 +1,4 @@
-"""What ends a trial's processes on a host, whatever has become of the agent: `programs/deadline.py`, at work."""
+"""What ends a host's part of a trial whose agent, or whose coordinator, is gone or has stopped."""
 
 import json
 import subprocess
@@ -7,11 +7,32 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from perfkit.errors import LoadError
+
 PROGRAM = Path(__file__).parent.parent / "programs" / "deadline.py"
 
 
+class Held:
+    """That a coordinator still wants the trial."""
+
+    def __init__(self, agent: object) -> None:
+        from distributed import get_worker  # noqa: PLC0415 - where there is an agent, there is Dask
+
+        self.is_over = False
+        self._agent_id = id(agent)
+        self._actors = get_worker().state.actors
+        self._was_there = False
+
+    def check(self) -> None:
+        """Raise a LoadError if it was told to end, or if Dask has dropped the agent: whoever held it is gone."""
+        is_there = any(id(one) == self._agent_id for one in list(self._actors.values()))
+        if self.is_over or (self._was_there and not is_there):
+            raise LoadError("the coordinator has ended the trial, or is gone")
+        self._was_there = is_there
+
+
 class Deadline:
-    """When the processes of a trial end at the latest."""
+    """When the processes of a trial end at the latest: a process keeps it, which does not stop with the agent."""
 
     def __init__(self, process: subprocess.Popen[bytes], owner: int) -> None:
         self._process = process

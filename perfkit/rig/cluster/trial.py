@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from perfkit.design.plan import TURNS, Trial
+from perfkit.design.plan import SOLO, TURNS, Trial
 from perfkit.errors import LoadError, PerfkitError
 from perfkit.record.merging import GRID, merged_calls
 from perfkit.record.results import Clock, Generating, Machine, Served, TrialResult, Usage
 from perfkit.record.validity import CLOCKS
 from perfkit.rig import generators
-from perfkit.rig.cluster.agent import Loaded, LoadSeen, ServersSeen
 from perfkit.rig.cluster.clock import Offset
 from perfkit.rig.cluster.hosts import Host, Hosts
+from perfkit.rig.cluster.told import Loaded, LoadSeen, ServersSeen
 from perfkit.rig.generators.contract import OPENING_S, OPENING_VU_S, PERCENTILES, Part, Window
 from perfkit.rig.generators.k6 import START_S
 from perfkit.rig.trial.here import LEAST_WARMUP_S, Measured, broken
@@ -100,7 +100,7 @@ def _measure(trial: Trial, attempt: int, hosts: Hosts) -> Measured:
                 one.name,
                 clocks[one],
                 load_seen.late_start_ms,
-                tuple(calls.latency.at("50") for calls in counted.calls),
+                tuple(calls.latency.at("50") for calls in counted.calls) if trial.method == SOLO else (),
             )
             for one, load_seen, counted in zip(loading, loads, loaded, strict=True)
         ),

@@ -9,8 +9,8 @@ from perfkit.design.plan import SOLO, Trial
 from perfkit.rig import family, process
 from perfkit.rig.generators.contract import Window
 from perfkit.rig.servers import Final, RunningServer, serving
-from perfkit.rig.trial import turns
 from perfkit.rig.trial.placement import Placement
+from perfkit.rig.trial.turns import RunningTurns, turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +88,12 @@ def taking_turns(
     teams: Sequence[Sequence[Sequence[int]]],
     placement: Placement,
     now: Callable[[], tuple[float, float]],
-) -> AbstractContextManager[turns.RunningTurns]:
+) -> AbstractContextManager[RunningTurns]:
     """Let teams of process groups take turns from now on; `now` tells the window's clock and the monotonic one."""
     epoch_s, monotonic_s = now()
     ahead_s = monotonic_s - epoch_s
     by_monotonic = window.from_ms / 1e3 + ahead_s, window.until_ms / 1e3 + ahead_s
-    return turns.turns(teams, trial.load.turn_ms, by_monotonic, f"{trial.block}/{attempt}", placement.generator)
+    return turns(teams, trial.load.turn_ms, by_monotonic, f"{trial.block}/{attempt}", placement.generator)
 
 
 def _stop(server: RunningServer) -> Final:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from perfkit.record import runs
 from perfkit.record.load import is_fulfilled, load_finished
 from perfkit.record.results import TrialResult
 from perfkit.record.validity import flags, is_valid
-from perfkit.rig.bench import Bench, Here, Measure
-from perfkit.studies.common.study import ONE, SHOW, Plans, Study
+from perfkit.rig.bench import Bench, Measure
+from perfkit.rig.where import having
+from perfkit.studies.common.study import ONE, SHOW, WHERE, Plans, Study
 
 PILOT_S = (0.5, 0.8)
 """Seconds of warm-up and window of the trial that says how much a handicap burns."""
@@ -42,8 +43,10 @@ def _go(study: Study, values: Mapping[str, object], *, measuring: bool) -> Path:
     plans = study.built(settings)
     show: Any = values.get(SHOW)
     if ONE in plans:
-        bench = _bench(plans, Path(settings["out"] or runs.RUNS), settings["k6"])
-        with _opened(plans[ONE], bench, settings["out"]) as opened:
+        with (
+            _bench(plans, Path(settings["out"] or runs.RUNS), **_where(settings)) as bench,
+            _opened(plans[ONE], bench, settings["out"]) as opened,
+        ):
             if measuring:
                 warnings = _warnings(bench, opened.folder)
                 sys.stderr.write(study.foretell(opened.plan))
@@ -51,23 +54,29 @@ def _go(study: Study, values: Mapping[str, object], *, measuring: bool) -> Path:
                 _settle(opened.finished, warnings)
             return opened.folder
     folder = Path(settings["out"]) if settings["out"] else runs.RUNS / study.name
-    bench = _bench(plans, folder, settings["k6"])
-    if measuring:
-        warnings = _warnings(bench, runs.RUNS.parent)
-        _settle([one for run in _each(plans, folder, bench) for one in load_finished(run)], warnings)
-    else:
-        _unfinished(plans, folder, bench)
-        folder.mkdir(parents=True, exist_ok=True)
+    with _bench(plans, folder, **_where(settings)) as bench:
+        if measuring:
+            warnings = _warnings(bench, runs.RUNS.parent)
+            _settle([one for run in _each(plans, folder, bench) for one in load_finished(run)], warnings)
+        else:
+            _unfinished(plans, folder, bench)
+            folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def measure(plans: Plans, folder: Path, k6: str = "k6") -> Iterator[Path]:
+def _where(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those settings that are of the bench, and not of what is measured there."""
+    return {name: settings[name] for name in WHERE if name in settings}
+
+
+def measure(plans: Plans, folder: Path, **where: Any) -> Iterator[Path]:
     """Measure plans into `folder`, and give each run's folder when it is finished.
 
     A run that is there finished is kept, an unfinished one continued. One of another plan, machine, software or code is
-    refused with a StoreError, before the first is begun. `k6` is the program, by name or path.
+    refused with a StoreError, before the first is begun. `where` are parameters of WHERE.
     """
-    yield from _each(plans, folder, _bench(plans, folder, k6))
+    with _bench(plans, folder, **where) as bench:
+        yield from _each(plans, folder, bench)
 
 
 def _each(plans: Plans, folder: Path, bench: Bench) -> Iterator[Path]:
@@ -79,11 +88,12 @@ def _each(plans: Plans, folder: Path, bench: Bench) -> Iterator[Path]:
         yield folder / name
 
 
-def _bench(plans: Plans, folder: Path, k6: str) -> Bench:
-    """Return where plans are measured; refuse what can't be measured there, or kept in `folder`."""
-    bench = Here((cell.load for plan in plans.values() for cell in plan.cells), k6)
-    bench.refuse((arm for plan in plans.values() for arm in plan.arms), folder)
-    return bench
+@contextmanager
+def _bench(plans: Plans, folder: Path, **where: Any) -> Iterator[Bench]:
+    """Have where plans are measured; refuse what can't be measured there, or kept in `folder`."""
+    with having((cell.load for plan in plans.values() for cell in plan.cells), **where) as bench:
+        bench.refuse(tuple(plans.values()), folder)
+        yield bench
 
 
 def _unfinished(plans: Plans, folder: Path, bench: Bench) -> set[str]:

@@ -21,6 +21,10 @@ SHOW = "show"
 """The argument of a study's function that is no parameter: what is called with the folder after each block."""
 
 
+WHERE = ("k6", "cluster", "server_on")
+"""Parameters that say with what and on which machines plans are measured; they are no part of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Study:
     """A question: parameters that make plans. What it says is in `show`."""
@@ -30,7 +34,7 @@ class Study:
     function: Callable[..., Path]
     """what users call; its signature has the parameters and their defaults"""
     build: Callable[..., Plans]
-    """from what was meant by the parameters (all but k6, out, run and measure) to plans"""
+    """from what was meant by the parameters (all but WHERE, out, run and measure) to plans"""
     own: Mapping[str, Parameter] = field(default_factory=dict)
     """parameters that are read or explained in a way of their own"""
     example: Path | None = None
@@ -78,6 +82,5 @@ class Study:
 
     def built(self, settings: Mapping[str, Any]) -> Plans:
         """Return the plans of what was meant."""
-        return self.build(
-            **{name: one for name, one in settings.items() if name not in ("k6", "out", "run", "measure")}
-        )
+        apart = (*WHERE, "out", "run", "measure")
+        return self.build(**{name: one for name, one in settings.items() if name not in apart})
