@@ -1,0 +1,32 @@
+from collections.abc import Iterator
+
+import pytest
+
+from tests import net as nets
+from tests.net import Net, inside
+from tests.rig.cluster.lab import Lab
+
+
+@pytest.fixture(scope="session")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
+    if reason := nets.missing():
+        pytest.skip(reason)
+    made = Net(tmp_path_factory.mktemp("net"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def a_lab(net: Net) -> Iterator[Lab]:
+    made = Lab(net)
+    yield made
+    for host in [*made.programs]:
+        made.end(host)
+
+
+@pytest.fixture
+def lab(net: Net, a_lab: Lab) -> Iterator[Lab]:
+    """A cluster that is whole, and this thread on its coordinator's host."""
+    a_lab.mend()
+    with inside(net, "c"):
+        yield a_lab

@@ -1,0 +1,111 @@
+"""Trials on several hosts, against trials on one."""
+
+import gzip
+import json
+
+import pytest
+
+import perfkit
+from perfkit.record.load import load_environment, read_results
+from perfkit.record.merging import GRID
+from perfkit.record.rows import PERCENTILES
+from perfkit.rig.cluster.agent import SKEW
+from tests.conftest import OF_THE_MINUTE
+from tests.rig.cluster.lab import LOADING, SCHEDULER
+
+pytestmark = [pytest.mark.load, pytest.mark.usefixtures("lab")]
+
+SWEEP = {"vus": [7], "method": "solo", "duration_s": 1, "warmup_s": 0.3, "repeats": 1}
+
+
+def flags_of(table):
+    return {*table["flags"].str.split("; ").explode()} - {"", *OF_THE_MINUTE}
+
+
+def test_the_same_sweep_gives_the_same_columns_and_exact_counts(tmp_path):
+    run = perfkit.sweep(**SWEEP, cluster=SCHEDULER, server_on="s", out=tmp_path / "cluster")
+    there, here = perfkit.load(run), perfkit.load(perfkit.sweep(**SWEEP, out=tmp_path / "here"))
+    assert list(there.columns) == list(here.columns)
+    assert there["valid"].all()
+    assert flags_of(there) <= {"hosts differ"}
+    for result in read_results(run, mend=False):
+        (served,) = result.served
+        assert served.final_count == served.calls.acknowledged_total > served.calls.acknowledged > 100
+        assert [one.host for one in result.generators] == list(LOADING)
+        assert served.calls.latency.count == served.calls.acknowledged
+    # Placed where they are wanted.
+    assert set(there["generator_hosts"]) == {"g1; g2"}
+    environment = load_environment(run)
+    assert (environment.host, [one.host for one in environment.hosts]) == ("s", list(LOADING))
+    common = {"1", "50", "90", "95", "98"}
+    assert common <= set(there["percentiles_ms"].iloc[0]) & set(here["percentiles_ms"].iloc[0])
+    assert (there["clock_error_ms"] < 10).all()
+    assert (there["start_spread_ms"] < 100).all()
+
+
+def summaries(run):
+    """Give, trial by trial, what the k6 of each host said."""
+    for path in sorted((run / "k6").glob("*.json.gz")):
+        told = json.loads(gzip.decompress(path.read_bytes()))
+        yield told if isinstance(told, list) else [told]
+
+
+def counted(summary, metric):
+    return summary["metrics"][f"{metric}{{scenario:server0,phase:measure}}"]["values"]["count"]
+
+
+def test_vus_and_a_rate_are_shared_exactly_and_all_hosts_distributions_are_kept(tmp_path):
+    asked = {**SWEEP, "rate": 100, "duration_s": 2}
+    run = perfkit.sweep(**asked, cluster=SCHEDULER, server_on="s", out=tmp_path / "run")
+    for hosts in summaries(run):
+        assert [one["metrics"]["vus_max"]["values"]["max"] for one in hosts] == [4, 3]
+        sent = [counted(one, "sent") for one in hosts]
+        assert sum(sent) == pytest.approx(200, abs=1), "the window may cut through one call"
+        assert sent[0] / sum(sent) == pytest.approx(4 / 7, abs=0.02)
+        for one in hosts:
+            values = one["metrics"]["grpc_req_duration{scenario:server0,phase:measure,status:0}"]["values"]
+            assert {f"p({percentile})" for percentile in GRID} <= set(values)
+    for result in read_results(run, mend=False):
+        latency = result.served[0].calls.latency
+        for percentile in PERCENTILES.values():
+            if percentile in latency.percentiles_ms:
+                low, high = latency.brackets_ms[percentile]
+                assert low <= latency.percentiles_ms[percentile] <= high
+
+
+def test_by_turns_the_servers_host_stops_and_continues_them(tmp_path):
+    asked = {"vus": 6, "budget_s": 12, "precision_pct": 0, "duration_s": 1, "warmup_s": 0.3}
+    run = perfkit.compare(**asked, cluster=SCHEDULER, server_on="s", out=tmp_path / "run")
+    results = read_results(run, mend=False)
+    assert results
+    for result in results:
+        assert [one.final_count for one in result.served] == [one.calls.acknowledged_total for one in result.served]
+        assert 0.7 < sum(one.own_s for one in result.served) <= 1
+        assert result.turns.count > 20
+        assert result.turns.woken == 0
+    assert perfkit.load(run, "turns")["valid"].all()
+
+
+def test_h2load_loads_from_several_hosts_too(tmp_path):
+    run = perfkit.sweep(**SWEEP, generator="h2load", cluster=SCHEDULER, server_on="s", out=tmp_path / "run")
+    for result in read_results(run, mend=False):
+        (served,) = result.served
+        assert served.calls.acknowledged_total <= served.final_count <= served.calls.sent_total
+        assert served.calls.cut_off_total <= 7
+    assert perfkit.load(run)["valid"].all()
+
+
+def test_a_clock_that_is_off_is_corrected_and_recorded(lab, tmp_path):
+    for host, skew_s in {"s": -3, "g2": 3}.items():
+        lab.worker(host, **{SKEW: str(skew_s)})
+        lab.wait_for_worker(host)
+    run = perfkit.sweep(**SWEEP, cluster=SCHEDULER, server_on="s", out=tmp_path / "run")
+    for host in ("s", "g2"):
+        lab.end(host)
+    for result in read_results(run, mend=False):
+        assert result.server_clock.offset_ms == pytest.approx(-3000, abs=20)
+        assert [round(one.clock.offset_ms, -2) for one in result.generators] == [0, 3000]
+        assert result.served[0].final_count == result.served[0].calls.acknowledged_total
+        # Both halves of the load are in the window that the servers' host read its clocks at.
+        assert result.served[0].calls.acknowledged == pytest.approx(result.served[0].calls.sent, rel=0.02)
+    assert perfkit.load(run)["valid"].all()
