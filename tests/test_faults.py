@@ -1,28 +1,17 @@
 """Every fault of `faults.py` is done, and comes out as `docs/faults.md` has it."""
 
-import re
-
 import pytest
 
 import perfkit
 from tests.conftest import FAULTS_SEEN, ROOT
 from tests.faults import FAULTS, Bench
-from tests.faults.bench import PLAN
+from tests.faults.bench import PLAN, fits, table
 
-
-def table():
-    """Fault → (what happened, what was kept); "…" stands for anything."""
-    lines = (ROOT / "docs/faults.md").read_text().splitlines()
-    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| ")]
-    return {fault: (happened, kept) for fault, happened, kept in cells[1:]}
-
-
-def fits(pattern, text):
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("…"))), " ".join(text.split()))
+TABLE = ROOT / "docs/faults.md"
 
 
 def test_the_table_has_every_fault_in_order_and_they_are_thirty_or_more():
-    assert list(table()) == list(FAULTS)
+    assert list(table(TABLE)) == list(FAULTS)
     assert len(FAULTS) >= 30
 
 
@@ -36,6 +25,6 @@ def finished_run(tmp_path_factory):
 def test_a_fault_comes_out_as_the_table_has_it(name, tmp_path, finished_run, monkeypatch, descendants):
     happened, kept = FAULTS[name](Bench(tmp_path, finished_run, monkeypatch, descendants))
     FAULTS_SEEN.append(f"{name} | {happened} | {kept}")
-    expected_happened, expected_kept = table()[name]
+    expected_happened, expected_kept = table(TABLE)[name]
     assert fits(expected_happened, happened), happened
     assert fits(expected_kept, kept), kept

@@ -34,6 +34,7 @@ def merged(several: Sequence[Distribution], percentiles: Sequence[str]) -> Distr
     candidates = np.unique(np.concatenate([values for values, _, _ in curves]))
     at_most_below = sum(_at_most_below(curve, candidates) for curve in curves)
     at_least_within = sum(_at_least_within(curve, candidates) for curve in curves)
+    reached = sum(_reached(curve, candidates) for curve in curves)
     brackets: dict[str, tuple[float, float]] = {}
     estimates: dict[str, float] = {}
     for percentile in percentiles:
@@ -43,7 +44,7 @@ def merged(several: Sequence[Distribution], percentiles: Sequence[str]) -> Distr
             low = candidates[np.flatnonzero(at_most_below <= max(first, 0))[-1]]
             high = candidates[np.flatnonzero(at_least_within >= min(last + 1, total))[0]]
             brackets[percentile] = float(low), float(high)
-            estimates[percentile] = float(np.clip(_estimate(curves, counted, place), low, high))
+            estimates[percentile] = float(np.clip(np.interp(place + 0.5, reached, candidates), low, high))
     return Distribution(
         total,
         sum((one.avg_ms or 0.0) * one.count for one in counted) / total,
@@ -108,14 +109,8 @@ def _at_least_within(curve: _Curve, candidates: np.ndarray) -> np.ndarray:
     return np.where(last >= 0, within[np.maximum(last, 0)], 0)
 
 
-def _estimate(curves: Sequence[_Curve], counted: Sequence[Distribution], place: float) -> float:
-    """Return where the generators' curves, each drawn straight between what is known, reach a place together."""
-    low, high = min(values[0] for values, _, _ in curves), max(values[-1] for values, _, _ in curves)
-    for _ in range(60):
-        middle = (low + high) / 2
-        reached = sum(
-            float(np.interp(middle, values, (below + within) / 2, left=0, right=one.count))
-            for (values, below, within), one in zip(curves, counted, strict=True)
-        )
-        low, high = (middle, high) if reached < place + 0.5 else (low, middle)
-    return float(low + high) / 2
+def _reached(curve: _Curve, candidates: np.ndarray) -> np.ndarray:
+    """Of each candidate, about how many of a generator's samples are no more: straight between what is known."""
+    values, below, within = curve
+    places: np.ndarray = np.interp(candidates, values, (below + within) / 2, left=0, right=within[-1])
+    return places

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -135,6 +136,17 @@ class Bench:
         path.write_text(f"#!/bin/sh\nif [ \"$1\" = version ]; then echo 'k6 v1.1.0 (fake)'; exit; fi\n{body}\n")
         path.chmod(0o755)
         return str(path)
+
+
+def table(page: Path) -> dict[str, tuple[str, str]]:
+    """Return fault → (what happened, what was kept), as a page has it; "…" stands for anything."""
+    lines = page.read_text().splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| ")]
+    return {fault: (happened, kept) for fault, happened, kept in cells[1:]}
+
+
+def fits(pattern: str, text: str) -> bool:
+    return bool(re.fullmatch(".*".join(map(re.escape, pattern.split("…"))), " ".join(text.split())))
 
 
 def fill(disk: Path) -> Path:

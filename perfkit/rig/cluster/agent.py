@@ -4,15 +4,15 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from perfkit.design.arms import Arm
 from perfkit.design.factors import K6
 from perfkit.design.plan import TURNS, Load, Plan, Trial
-from perfkit.errors import PerfkitError
+from perfkit.errors import LoadError, PerfkitError
 from perfkit.record.environment import Environment
 from perfkit.record.results import Usage
 from perfkit.rig import doctor, family, generators, host, process
@@ -26,8 +26,8 @@ from perfkit.rig.trial.placement import Placement, place
 from perfkit.rig.trial.serving import Ended, Servers, servers, taking_turns
 from perfkit.subject.stores.disk import refuse_memory
 
-SKEW = "PERFKIT_TEST_SKEW_S"
-"""The variable by which tests let a host's clock be wrong: all hosts of a test share the machine's."""
+SKEW = "PERFKIT_TEST_SKEW"
+"""Names a file with seconds by which tests let a host's clock be wrong: theirs all share one machine's."""
 
 
 class Agent:
@@ -37,7 +37,6 @@ class Agent:
     """
 
     def __init__(self, *, ends_stopped: bool = False) -> None:
-        self._skew_s = float(os.environ.get(SKEW, "0"))
         self._ends_stopped = ends_stopped
         self._session, self._trial = ExitStack(), ExitStack()
         self._placement = Placement()
@@ -47,7 +46,7 @@ class Agent:
         self._load: RunningLoad | None = None
         self._asked: Trial | None = None
         self._part: tuple[Sequence[str], Load, Part] | None = None
-        self._kept = Held(self)
+        self._held = Held(self)
 
     async def now(self) -> float:
         """Return the time, in seconds since the epoch."""
@@ -55,7 +54,7 @@ class Agent:
 
     async def abort(self) -> None:
         """End all processes of the trial at once."""
-        self._kept.is_over = True
+        self._held.is_over = True
         if self._deadline:
             self._deadline.now()
 
@@ -116,28 +115,46 @@ class Agent:
 
     def watch_servers(self, window: Window, turns_at_ms: float, attempt: int, within_s: float) -> ServersSeen:
         """Watch the servers over the window; by turns, let them take turns from then on."""
+        with self._as_long_as_held():
+            return self._watch_servers(window, turns_at_ms, attempt, within_s)
+
+    def watch_load(self, begin_ms: float, window: Window, turns_at_ms: float, within_s: float) -> LoadSeen:
+        """Let the load begin at the appointed time, and watch it over the window."""
+        with self._as_long_as_held():
+            return self._watch_load(begin_ms, window, turns_at_ms, within_s)
+
+    @contextmanager
+    def _as_long_as_held(self) -> Iterator[None]:
+        try:
+            yield
+        except LoadError:
+            # The error's own traceback keeps this object alive then.
+            if self._held.is_gone:
+                self.close()
+            raise
+
+    def _watch_servers(self, window: Window, turns_at_ms: float, attempt: int, within_s: float) -> ServersSeen:
         assert self._servers is not None  # noqa: S101 - a coordinator's fault
         assert self._asked is not None  # noqa: S101
         trial, families, placement = self._asked, self._servers.all, self._placement
         self._keep((), within_s)
         cpus = (*placement.server, *placement.generator) if placement.server else ()
         if trial.method != TURNS:
-            observed = observe(families, window, cpus, self._kept, now=self._clock)
+            observed = observe(families, window, cpus, self._held, now=self._clock)
             return ServersSeen(observed, None, (None,) * len(families))
-        sleep_until(turns_at_ms, [*families, self._kept], self._clock)
+        sleep_until(turns_at_ms, [*families, self._held], self._clock)
         teams = [(one.members(),) for one in families]
         watchdog = self._trial.enter_context(taking_turns(trial, attempt, window, teams, placement, self._two_clocks))
         self._keep([watchdog.pid], within_s)
-        observed = observe(families, window, cpus, _Both(watchdog, self._kept), [watchdog.pid], self._clock)
+        observed = observe(families, window, cpus, _Both(watchdog, self._held), [watchdog.pid], self._clock)
         took, own_s = watchdog.end()
         return ServersSeen(observed, took, tuple(own_s))
 
-    def watch_load(self, begin_ms: float, window: Window, turns_at_ms: float, within_s: float) -> LoadSeen:
-        """Let the load begin at the appointed time, and watch it over the window."""
+    def _watch_load(self, begin_ms: float, window: Window, turns_at_ms: float, within_s: float) -> LoadSeen:
         self._keep((), within_s)
-        sleep_until(begin_ms, [*([self._load] if self._load else []), self._kept], self._clock)
+        sleep_until(begin_ms, [*([self._load] if self._load else []), self._held], self._clock)
         late_ms = self._clock() * 1e3 - begin_ms
-        ahead_ms = round(self._skew_s * 1e3)
+        ahead_ms = round(_skew_s() * 1e3)
         by_system = Window(window.from_ms - ahead_ms, window.until_ms - ahead_ms)
         if isinstance(self._load, RunningK6):
             self._load.begin(by_system)
@@ -147,11 +164,11 @@ class Agent:
         assert load is not None  # noqa: S101 - just begun
         self._keep([load.pid], within_s)
         if self._asked is not None and self._asked.method == TURNS:
-            sleep_until(turns_at_ms, [load, self._kept], self._clock)
+            sleep_until(turns_at_ms, [load, self._held], self._clock)
             _, of_load, part = self._part or ((), self._asked.load, Part(0, 1, ()))
             missing = part.share(of_load.vus) * len(self._asked.seats) - load.answered()
         cpus = self._placement.generator
-        observed = observe([load], window, cpus, self._kept, now=self._clock)
+        observed = observe([load], window, cpus, self._held, now=self._clock)
         (cpu_s,) = observed.used_s
         usage = Usage(cpu_s, observed.window_s, cpus, family.peak_rss_bytes(load.members()))
         return LoadSeen(observed, usage, len(cpus) or len(host.usable_cpus()), late_ms, missing)
@@ -187,7 +204,7 @@ class Agent:
 
     def _begin(self, trial: Trial) -> None:
         self.end()
-        self._kept.is_over = False
+        self._held.is_over = False
         self._asked = trial
 
     def _start_load(self, opens_at_ms: int | None = None) -> None:
@@ -203,7 +220,7 @@ class Agent:
         self._deadline.keep(groups, within_s)
 
     def _clock(self) -> float:
-        return time.time() + self._skew_s
+        return time.time() + _skew_s()
 
     def _two_clocks(self) -> tuple[float, float]:
         return self._clock(), time.monotonic()
@@ -216,6 +233,11 @@ class _Both:
     def check(self) -> None:
         for one in self._several:
             one.check()
+
+
+def _skew_s() -> float:
+    path = os.environ.get(SKEW)
+    return float(Path(path).read_text()) if path else 0.0
 
 
 def _move_this_process(cpus: Sequence[int]) -> None:

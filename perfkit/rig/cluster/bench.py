@@ -109,7 +109,11 @@ class Cluster:
             yield lambda one, attempt: trial.measure(one, attempt, hosts)
         finally:
             # Whoever does not hear it gives itself back: its deadline ends what runs there.
-            for call in [hosts.call(one, "close") for one in hosts.all]:
+            closing = []
+            for one in hosts.all:
+                with suppress(PerfkitError):
+                    closing.append(hosts.call(one, "close"))
+            for call in closing:
                 with suppress(PerfkitError):
                     call.result(hosts.patience.answer_s)
 

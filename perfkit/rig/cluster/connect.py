@@ -5,9 +5,8 @@ import logging
 import platform
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -189,10 +188,18 @@ def _name(worker: str, name: object, names: Sequence[str]) -> str:
 def _refuse_unlike(client: Any, hosts: Sequence[tuple[str, str]]) -> None:
     """Refuse hosts without perfkit, or with another Python; the agents themselves tell of all else."""
     for name, worker in hosts:
-        told = client.run(metadata.version, "perfkit", workers=[worker], on_error="return")[worker]
-        if isinstance(told, BaseException):
-            raise LoadError(f"host {name} has no perfkit ({told}); install perfkit[cluster] there")
-        python = client.run(platform.python_version, workers=[worker], on_error="return")[worker]
+
+        def ask(what: Callable[[str], Any] | Callable[[], Any], *arguments: str, worker: str = worker) -> Any:
+            asked = client.submit(what, *arguments, workers=[worker], allow_other_workers=False, pure=False)
+            return asked.result(timeout=WAIT_S)
+
+        try:
+            ask(exec, f"import {Agent.__module__}")  # by text: a function of perfkit would have to be there already
+            python = ask(platform.python_version)
+        except ImportError as error:
+            raise LoadError(f"host {name} has no perfkit to use ({error}); install perfkit[cluster] there") from error
+        except (TimeoutError, OSError) as error:
+            raise LoadError(f"host {name} does not answer ({error}); is its Dask worker alive?") from error
         if python != platform.python_version():
             raise LoadError(
                 f"host {name} has Python {python}, and here it is {platform.python_version()}; use the same everywhere"

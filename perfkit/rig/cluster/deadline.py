@@ -18,7 +18,7 @@ class Held:
     def __init__(self, agent: object) -> None:
         from distributed import get_worker  # noqa: PLC0415 - where there is an agent, there is Dask
 
-        self.is_over = False
+        self.is_over = self.is_gone = False
         self._agent_id = id(agent)
         self._actors = get_worker().state.actors
         self._was_there = False
@@ -26,7 +26,8 @@ class Held:
     def check(self) -> None:
         """Raise a LoadError if it was told to end, or if Dask has dropped the agent: whoever held it is gone."""
         is_there = any(id(one) == self._agent_id for one in list(self._actors.values()))
-        if self.is_over or (self._was_there and not is_there):
+        self.is_gone = self._was_there and not is_there
+        if self.is_over or self.is_gone:
             raise LoadError("the coordinator has ended the trial, or is gone")
         self._was_there = is_there
 
@@ -40,8 +41,10 @@ class Deadline:
         self._groups: tuple[int, ...] = ()
 
     def keep(self, groups: Iterable[int], within_s: float) -> None:
-        """Let these process groups, and those named before, live so long from now on."""
+        """Let these process groups, and those named before, live so long; a LoadError where nobody would end them."""
         self._groups += tuple(groups)
+        if self._process.poll() is not None:
+            raise LoadError("the deadline of this host is over, or what kept it was killed")
         self._say(within_s)
 
     def now(self) -> None:

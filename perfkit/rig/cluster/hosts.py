@@ -56,10 +56,7 @@ class Call:
         except PerfkitError as error:
             raise type(error)(f"host {self.host.name}: {error}") from error
         except TimeoutError as error:
-            raise LoadError(
-                f"host {self.host.name} does not answer ({self.what} took more than {within_s:g} s): it is off the "
-                "network, it or its Dask worker has stopped, or the scheduler has"
-            ) from error
+            raise _silent(self, within_s) from error
         except (OSError, RuntimeError) as error:
             raise LoadError(f"host {self.host.name} was lost ({error})") from error
 
@@ -104,11 +101,7 @@ class Hosts:
             if len(done) == len(calls):
                 return [one.result(1.0) for one in calls]
             if time.monotonic() > until_s:
-                late = next(one for one in calls if not one.future.done())
-                raise LoadError(
-                    f"host {late.host.name} does not answer ({late.what} took more than {within_s:.1f} s): it is off "
-                    "the network, it or its Dask worker has stopped, or the scheduler has"
-                )
+                raise _silent(next(one for one in calls if one not in done), within_s)
             time.sleep(POLL_S)
 
     def clocks(self) -> Mapping[Host, Offset]:
@@ -141,6 +134,13 @@ class Hosts:
             except LoadError:
                 silent.append(call.host.name)
         return silent
+
+
+def _silent(call: Call, within_s: float) -> LoadError:
+    return LoadError(
+        f"host {call.host.name} does not answer ({call.what} took more than {within_s:.1f} s): it is off the network, "
+        "it or its Dask worker has stopped, or the scheduler has"
+    )
 
 
 def address_of(worker: str) -> str:

@@ -16,6 +16,7 @@ from perfkit.rig.cluster.hosts import Host, Hosts
 from perfkit.rig.cluster.told import Loaded, LoadSeen, ServersSeen
 from perfkit.rig.generators.contract import OPENING_S, OPENING_VU_S, PERCENTILES, Part, Window
 from perfkit.rig.generators.k6 import START_S
+from perfkit.rig.servers.own import STOP_S
 from perfkit.rig.trial.here import LEAST_WARMUP_S, Measured, broken
 from perfkit.rig.trial.serving import Ended
 
@@ -81,10 +82,9 @@ def _measure(trial: Trial, attempt: int, hosts: Hosts) -> Measured:
     seen: ServersSeen
     loads: list[LoadSeen]
     seen, *loads = hosts.wait(watching, until_s - time.time() + patience.answer_s)
-    loaded: list[Loaded] = hosts.wait(
-        [hosts.call(one, "finish", patience.after_s) for one in loading], patience.after_s
-    )
-    ended: list[Ended] = hosts.call(server, "stop").result(patience.after_s)
+    finishing = [hosts.call(one, "finish", patience.after_s) for one in loading]
+    loaded: list[Loaded] = hosts.wait(finishing, patience.after_s + patience.answer_s)
+    ended: list[Ended] = hosts.call(server, "stop").result(STOP_S + patience.answer_s)
     hosts.ask_all("end")
     clocks = _agreed(before, hosts.clocks())
     result = TrialResult(

@@ -3,9 +3,9 @@
     python -I -S deadline.py < lines
 
 Each line of JSON, {"groups": [pid…], "within_s", "owner"}, takes the place of the one before: these groups are killed,
-stopped ones too, when so many seconds have passed, or when the pipe is closed. So nothing outlives its trial on a host
-whose agent was killed, has stopped, or hears nobody any more. An agent that has stopped is killed too, where it is
-named as `owner`: 0 names none. Imports nothing of perfkit.
+stopped ones too, when so many seconds have passed, or when the pipe is closed, and that is the end. So nothing outlives
+its trial on a host whose agent was killed, has stopped, or hears nobody any more. An agent that has stopped is killed
+too, where it is named as `owner`: 0 names none. Imports nothing of perfkit.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Keep the deadline of the last line until the pipe is closed."""
+    """Keep the deadline of the last line, until it is over or the pipe is closed."""
     groups: list[int] = []
     until_s, owner = math.inf, 0
     while True:
@@ -29,15 +29,12 @@ def main() -> None:
         line = sys.stdin.readline() if readable else ""
         if not line:
             kill(groups)
-            if readable:
-                return
-            if owner and has_stopped(owner):
+            if not readable and owner and has_stopped(owner):
                 os.kill(owner, signal.SIGKILL)
-            groups, until_s = [], math.inf
-        else:
-            told = json.loads(line)
-            groups, owner = told["groups"], told["owner"]
-            until_s = time.monotonic() + told["within_s"] if groups else math.inf
+            return
+        told = json.loads(line)
+        groups, owner = told["groups"], told["owner"]
+        until_s = time.monotonic() + told["within_s"] if groups else math.inf
 
 
 def kill(groups: list[int]) -> None:

@@ -72,7 +72,9 @@ class Lab:
         return next((pid for pid, command in self.net.processes(host).items() if words in command), 0)
 
     def _is_gone(self, host: str) -> bool:
-        return host not in self.programs or self.programs[host].poll() is not None
+        if host not in self.programs or self.programs[host].poll() is not None:
+            return True
+        return Path(f"/proc/{self.programs[host].pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
 
     def _says(self, host: str, words: str) -> bool:
         log: Path = self.net.folder / f"log-{host}"

@@ -1,0 +1,322 @@
+"""What goes wrong on several hosts, done to real ones: each returns (what happened, what was kept)."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import perfkit
+from perfkit.errors import PerfkitError
+from perfkit.rig.cluster import agent, connect
+from perfkit.rig.cluster.hosts import Patience
+from perfkit.rig.host import LOCK
+from tests.conftest import OF_THE_MINUTE, ROOT
+from tests.net import ADDRESSES, wait_for
+from tests.rig.cluster.lab import HOSTS, SCHEDULER, Lab
+
+PLAN = {
+    "vus": [4], "arms": "mutex", "method": "solo", "duration_s": 1, "warmup_s": 0.3, "repeats": 99, "server_on": "s",
+}  # fmt: skip
+"""More trials than are made: each fault that breaks it is done to the same run, which so has gone on after the last."""
+
+PATIENCE = Patience(answer_s=2.0, after_s=3.0)
+"""Shorter than a user's, so that nobody waits long here."""
+
+LOAD_IS_ON_S = 1.2
+"""From when k6 is there until the middle of its window."""
+
+FAULTS: dict[str, Callable[["Struck"], tuple[str, str]]] = {}
+
+
+def fault(name: str):
+    def add(function: Callable[["Struck"], tuple[str, str]]):
+        FAULTS[name] = function
+        return function
+
+    return add
+
+
+class Struck:
+    """A cluster that something is done to."""
+
+    def __init__(self, lab: Lab, folder: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.lab, self.folder, self.run = lab, folder, run
+        monkeypatch.setattr(connect, "Patience", lambda: PATIENCE)
+        monkeypatch.setattr(connect, "WAIT_S", 3.0)
+
+    def sweep(self, **changes: object) -> None:
+        perfkit.sweep(**{**PLAN, "cluster": SCHEDULER, "out": self.run, **changes})
+
+    def refused(self, **changes: object) -> tuple[str, str]:
+        """Start a sweep that is to be refused before anything is started."""
+        out = self.folder / "run"
+        with pytest.raises(PerfkitError) as told:
+            self.sweep(**{"out": out, **changes})
+        assert not out.exists()
+        self.nothing_is_left(1.0)
+        return str(told.value), "nothing was started"
+
+    def broken(self, fault: Callable[[], object], within_s: float = 1.0) -> tuple[str, str]:
+        """Go on with the run, do the fault in the second trial from now, and see that nothing is left in time."""
+        before = self.trials
+
+        def strike() -> None:
+            self.wait_for_second_trial(before)
+            fault()
+
+        striking = threading.Thread(target=strike)
+        striking.start()
+        with pytest.raises(PerfkitError) as told:
+            self.sweep()
+        striking.join()
+        self.nothing_is_left(within_s)
+        return str(told.value), self.kept(before)
+
+    def wait_for_second_trial(self, before: bytes) -> None:
+        def is_on() -> bool:
+            return self.trials.count(b"\n") == before.count(b"\n") + 1 and self.lab.find("g1", "counter.js") > 0
+
+        wait_for("second trial", is_on, 40)
+        time.sleep(LOAD_IS_ON_S)
+
+    @property
+    def trials(self) -> bytes:
+        path = self.run / "trials.jsonl"
+        return path.read_bytes() if path.exists() else b""
+
+    def kept(self, before: bytes) -> str:
+        assert self.trials.startswith(before)
+        assert self.trials.count(b"\n") == before.count(b"\n") + 1
+        return "all finished trials; the same start went on"
+
+    def nothing_is_left(self, within_s: float) -> None:
+        """See that no process is left on any host beside its worker, running or stopped."""
+        for host in HOSTS:
+            wait_for(f"the end of all on {host}", lambda host=host: not self.lab.left(host), within_s)
+
+    def kill(self, host: str, words: str, number: signal.Signals) -> Callable[[], None]:
+        def send() -> None:
+            pid = self.lab.find(host, words)
+            assert pid, f"no {words} on {host}"
+            os.kill(pid, number)
+
+        return send
+
+    def alone(self, begin: Callable[[subprocess.Popen[bytes]], None]) -> tuple[str, str]:
+        """Sweep from a process of its own, do something to that in the second trial, and start the same again."""
+        before, asked = self.trials, {**PLAN, "cluster": SCHEDULER, "out": str(self.run)}
+        script = (
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+            "import perfkit\nfrom perfkit.rig.cluster import connect\nfrom perfkit.rig.cluster.hosts import Patience\n"
+            f"connect.Patience = lambda: Patience({PATIENCE.answer_s}, {PATIENCE.after_s})\nperfkit.sweep(**{asked!r})"
+        )
+        run = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, cwd=ROOT)
+        self.wait_for_second_trial(before)
+        begin(run)
+        _, said = run.communicate(timeout=30)
+        self.nothing_is_left(1.0)
+        how = "killed" if run.returncode == -signal.SIGKILL else said.decode().strip().splitlines()[-1]
+        return how, self.kept(before)
+
+
+@fault("no scheduler at the address")
+def _(struck: Struck) -> tuple[str, str]:
+    return struck.refused(cluster="tcp://10.77.0.9:8786")
+
+
+@fault("a cluster that is none (`cluster=somewhere`)")
+def _(struck: Struck) -> tuple[str, str]:
+    return struck.refused(cluster="somewhere")
+
+
+@fault("a host without perfkit")
+def _(struck: Struck) -> tuple[str, str]:
+    empty = struck.folder / "empty"
+    empty.mkdir()
+    struck.lab.worker("g1", f"mount --bind {empty} {ROOT}/perfkit")
+    struck.lab.wait_for_worker("g1")
+    try:
+        return struck.refused()
+    finally:
+        struck.lab.end("g1")
+
+
+def _k6_is(struck: Struck, script: str) -> tuple[str, str]:
+    file = struck.folder / "k6"
+    file.write_text(script)
+    file.chmod(0o755 if script else 0o644)
+    k6 = perfkit_k6()
+    struck.lab.worker("g2", f"mount --bind {file} {k6}")
+    struck.lab.wait_for_worker("g2")
+    try:
+        return struck.refused(k6=k6)
+    finally:
+        struck.lab.end("g2")
+
+
+def perfkit_k6() -> str:
+    from perfkit.rig.generators import k6
+
+    return k6.find().path
+
+
+@fault("a host without k6")
+def _(struck: Struck) -> tuple[str, str]:
+    return _k6_is(struck, "")
+
+
+@fault("a host with another k6")
+def _(struck: Struck) -> tuple[str, str]:
+    return _k6_is(struck, "#!/bin/sh\necho 'k6 v1.9.0 (another)'\n")
+
+
+@fault("a host with other code of perfkit")
+def _(struck: Struck) -> tuple[str, str]:
+    file = struck.folder / "work.py"
+    file.write_text((ROOT / "perfkit/subject/work.py").read_text() + "\n# changed\n")
+    struck.lab.worker("s", f"mount --bind {file} {ROOT}/perfkit/subject/work.py")
+    struck.lab.wait_for_worker("s")
+    try:
+        return struck.refused()
+    finally:
+        struck.lab.end("s")
+
+
+@fault("fewer VUs than hosts that load (`vus=[1]`)")
+def _(struck: Struck) -> tuple[str, str]:
+    return struck.refused(vus=[1])
+
+
+@fault("a host that is none of the cluster's (`server_on=x`)")
+def _(struck: Struck) -> tuple[str, str]:
+    return struck.refused(server_on="x")
+
+
+@fault("two workers on one host")
+def _(struck: Struck) -> tuple[str, str]:
+    argv = [
+        sys.executable, "-m", "distributed.cli.dask_worker", SCHEDULER, "--host", ADDRESSES["g2"], "--name", "twin",
+        "--no-nanny", "--no-dashboard",
+    ]  # fmt: skip
+    before = _started(struck)
+    twin = struck.lab.net.start("g2", argv)
+    try:
+        wait_for("a second worker", lambda: _started(struck) > before, 20)
+        with pytest.raises(PerfkitError) as told:
+            struck.sweep()
+        return str(told.value), "nothing was started"
+    finally:
+        twin.kill()
+        twin.wait()
+
+
+def _started(struck: Struck) -> int:
+    return (struck.lab.net.folder / "log-g2").read_text().count("Starting established connection")
+
+
+@fault("the same host named twice (`cluster=ssh:s,g1,g1`)")
+def _(struck: Struck) -> tuple[str, str]:
+    return struck.refused(cluster="ssh:s,g1,g1")
+
+
+@fault("another perfkit measures on a host")
+def _(struck: Struck) -> tuple[str, str]:
+    with (struck.lab.net.temporary("g1") / LOCK.name).open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write("4711")
+        file.flush()
+        with pytest.raises(PerfkitError) as told:
+            struck.sweep()
+        struck.nothing_is_left(1.0)
+    return str(told.value), "nothing was measured"
+
+
+@fault("k6 on a host is killed (SIGKILL)")
+def _(struck: Struck) -> tuple[str, str]:
+    return struck.broken(struck.kill("g1", "counter.js", signal.SIGKILL))
+
+
+@fault("k6 on a host is stopped (SIGSTOP)")
+def _(struck: Struck) -> tuple[str, str]:
+    return struck.broken(struck.kill("g1", "counter.js", signal.SIGSTOP))
+
+
+@fault("the server is killed (SIGKILL)")
+def _(struck: Struck) -> tuple[str, str]:
+    return struck.broken(struck.kill("s", "perfkit serve", signal.SIGKILL))
+
+
+@fault("the server is stopped (SIGSTOP)")
+def _(struck: Struck) -> tuple[str, str]:
+    return struck.broken(struck.kill("s", "perfkit serve", signal.SIGSTOP))
+
+
+@fault("a host's worker is killed (SIGKILL)")
+def _(struck: Struck) -> tuple[str, str]:
+    return struck.broken(struck.kill("g2", "dask_worker", signal.SIGKILL))
+
+
+@fault("a host's worker is stopped (SIGSTOP)")
+def _(struck: Struck) -> tuple[str, str]:
+    return struck.broken(struck.kill("g2", "dask_worker", signal.SIGSTOP), PATIENCE.after_s + 1)
+
+
+@fault("the servers' worker is stopped (SIGSTOP)")
+def _(struck: Struck) -> tuple[str, str]:
+    return struck.broken(struck.kill("s", "dask_worker", signal.SIGSTOP), PATIENCE.after_s + 1)
+
+
+@fault("a host's cable is pulled")
+def _(struck: Struck) -> tuple[str, str]:
+    return struck.broken(lambda: struck.lab.net.plug("g1", into=False), PATIENCE.after_s + 1)
+
+
+@fault("the scheduler is killed (SIGKILL)")
+def _(struck: Struck) -> tuple[str, str]:
+    return struck.broken(struck.kill("c", "dask_scheduler", signal.SIGKILL), PATIENCE.after_s + 1)
+
+
+@fault("the notebook's kernel is killed (SIGKILL)")
+def _(struck: Struck) -> tuple[str, str]:
+    return struck.alone(lambda run: run.send_signal(signal.SIGKILL))
+
+
+@fault("the stop button (SIGINT)")
+def _(struck: Struck) -> tuple[str, str]:
+    return struck.alone(lambda run: run.send_signal(signal.SIGINT))
+
+
+@fault("a host's clock is set forward by 0.1 s in mid-trial")
+def _(struck: Struck) -> tuple[str, str]:
+    file = struck.folder / "skew"
+    file.write_text("0")
+    struck.lab.worker("g2", **{agent.SKEW: str(file)})
+    struck.lab.wait_for_worker("g2")
+
+    before = struck.trials
+
+    def strike() -> None:
+        struck.wait_for_second_trial(before)
+        file.write_text("0.1")
+        wait_for("its end", lambda: struck.trials.count(b"\n") == before.count(b"\n") + 2, 20)
+        signal.raise_signal(signal.SIGINT)
+
+    striking = threading.Thread(target=strike)
+    striking.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            struck.sweep()
+    finally:
+        striking.join()
+        struck.lab.end("g2")
+    (last,) = [row for _, row in perfkit.load(struck.run).tail(1).iterrows()]
+    assert not last["valid"]
+    flagged = {*last["flags"].split("; ")} - {*OF_THE_MINUTE, "hosts differ"}
+    return f"the trial is flagged: {'; '.join(sorted(flagged))}", "the trial, which counts for nothing"
