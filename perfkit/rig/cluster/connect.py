@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import platform
+import shlex
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +23,9 @@ WAIT_S = 30.0
 
 IDLE = "5 minutes"
 """After how long without a trial a cluster started by SSH ends, whose coordinator was killed."""
+
+NAME = "PERFKIT_HOST"
+"""The variable in which a worker that was started by SSH has its host's name: Dask gives those none."""
 
 QUIET = {
     "distributed.admin.tick.interval": "1s",
@@ -81,6 +86,7 @@ def _by_ssh(names: Sequence[str]) -> Iterator[Any]:
         try:
             cluster = SSHCluster(
                 [names[-1], *names],
+                remote_python=[sys.executable, *(f"env {NAME}={shlex.quote(name)} {sys.executable}" for name in names)],
                 worker_class="distributed.Worker",
                 worker_options={"nthreads": 1, "memory_limit": 0, "dashboard": False},
                 scheduler_options={"idle_timeout": IDLE, "dashboard": False},
@@ -158,7 +164,10 @@ def _workers(client: Any, names: Sequence[str], server_on: str, cluster: object)
     with suppress(TimeoutError):  # what is missing is said below
         client.wait_for_workers(max(2, len(names)), timeout=WAIT_S)
     known = client.scheduler_info(n_workers=-1)["workers"]
-    found = {_name(worker, one["name"], names): worker for worker, one in known.items()}
+    found = {
+        str(_ask(client, worker, os.getenv, NAME)) if names else _name(worker, one["name"]): worker
+        for worker, one in known.items()
+    }
     if len(found) < 2:
         raise PlanError(
             f"cluster={cluster} has {len(found)} host(s); one serves and at least one other loads, so start two workers"
@@ -178,24 +187,24 @@ def _workers(client: Any, names: Sequence[str], server_on: str, cluster: object)
     return [(name, found[name]) for name in ordered]
 
 
-def _name(worker: str, name: object, names: Sequence[str]) -> str:
-    """Return what a host is called: as the user named it, or as its worker is, or by its address."""
-    if names:
-        return names[int(str(name))]
+def _name(worker: str, name: object) -> str:
+    """Return what a host is called: as its worker is, or by its address."""
     return address_of(worker) if str(name) in ("", worker) else str(name)
+
+
+def _ask(client: Any, worker: str, what: Callable[..., Any], *arguments: str) -> Any:
+    asked = client.submit(what, *arguments, workers=[worker], allow_other_workers=False, pure=False)
+    return asked.result(timeout=WAIT_S)
 
 
 def _refuse_unlike(client: Any, hosts: Sequence[tuple[str, str]]) -> None:
     """Refuse hosts without perfkit, or with another Python; the agents themselves tell of all else."""
     for name, worker in hosts:
-
-        def ask(what: Callable[[str], Any] | Callable[[], Any], *arguments: str, worker: str = worker) -> Any:
-            asked = client.submit(what, *arguments, workers=[worker], allow_other_workers=False, pure=False)
-            return asked.result(timeout=WAIT_S)
-
         try:
-            ask(exec, f"import {Agent.__module__}")  # by text: a function of perfkit would have to be there already
-            python = ask(platform.python_version)
+            _ask(
+                client, worker, exec, f"import {Agent.__module__}"
+            )  # by text: a function of perfkit would have to be there already
+            python = _ask(client, worker, platform.python_version)
         except ImportError as error:
             raise LoadError(f"host {name} has no perfkit to use ({error}); install perfkit[cluster] there") from error
         except (TimeoutError, OSError) as error:

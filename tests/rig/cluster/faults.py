@@ -29,6 +29,12 @@ PLAN = {
 PATIENCE = Patience(answer_s=2.0, after_s=3.0)
 """Shorter than a user's, so that nobody waits long here."""
 
+HURRIED = (
+    "from perfkit.rig.cluster import connect\nfrom perfkit.rig.cluster.hosts import Patience\n"
+    f"connect.Patience = lambda: {PATIENCE!r}"
+)
+"""Lines by which another process is as impatient."""
+
 LOAD_IS_ON_S = 1.2
 """From when k6 is there until the middle of its window."""
 
@@ -114,8 +120,7 @@ class Struck:
         before, asked = self.trials, {**PLAN, "cluster": SCHEDULER, "out": str(self.run)}
         script = (
             "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-            "import perfkit\nfrom perfkit.rig.cluster import connect\nfrom perfkit.rig.cluster.hosts import Patience\n"
-            f"connect.Patience = lambda: Patience({PATIENCE.answer_s}, {PATIENCE.after_s})\nperfkit.sweep(**{asked!r})"
+            f"import perfkit\n{HURRIED}\nperfkit.sweep(**{asked!r})"
         )
         run = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, cwd=ROOT)
         self.wait_for_second_trial(before)
