@@ -14,6 +14,7 @@
 //   TIMEOUT_S              how long a call may take (10)
 //   PERCENTILES            which latency percentiles are wanted (50,90,95,99,99.9)
 //   TLS_CA                 the authority of the server's certificate, PEM, an absolute path: connect by TLS (unset: plaintext)
+//   METADATA               metadata of each call, a JSON object of texts; better in k6's environment than in its command line
 //   TLS_CERT, TLS_KEY      the client's own certificate and key, where the server wants one (unset)
 //   PROTO                  the folder of counter.proto (../proto, from here)
 //   ANNOUNCE               1 logs "perfkit answered" when a VU has its first answer (0)
@@ -57,7 +58,7 @@ const CONNECTION = {
 const METHOD = 'counter.incrementCounter/increment';
 const REQUEST = { value: 1 };
 // The reply's text is not decoded: what was applied is proven by the server's final count.
-const PARAMS = { timeout: `${TIMEOUT_S}s`, discardResponseMessage: true };
+const PARAMS = { timeout: `${TIMEOUT_S}s`, discardResponseMessage: true, metadata: JSON.parse(setting('METADATA', '{}')) };
 const PAUSE_S = 1; // after a refused or lost connection: a dead server must not look fast
 const FAILURES = ['connect', ...Array.from({ length: 16 }, (_, i) => String(i + 1))];
 

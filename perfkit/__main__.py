@@ -1,16 +1,14 @@
-"""The command line: `python -m perfkit serve`, `sweep` and the other studies, `report`, `calibrate`, `doctor`."""
+"""The command line: `python -m perfkit serve`, `sweep` and the other studies, `report`, `doctor`, and others."""
 
 import argparse
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfkit.checkout import ROOT
 from perfkit.design.arms import parse_arm
 from perfkit.design.engines import DEFAULT_ENGINE, ENGINES, PATTERNS
 from perfkit.design.parameters import PARAMETERS
@@ -39,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "compare": _compare,
         "report": _report,
         "calibrate": _calibrate,
-        "doctor": _doctor,
+        "doctor": partial(_other, "doctor"),
+        "manifests": partial(_other, "manifests"),
     }
     if command not in commands:
         print(f"usage: python -m perfkit {{{','.join(commands)}}} [--help]", file=sys.stderr)
@@ -152,22 +151,11 @@ CALIBRATED = ("seed", "out", "run")
 """Parameters of a comparison that its calibration sets itself."""
 
 
-def _doctor(arguments: list[str]) -> int:
-    from perfkit.rig.where import having  # noqa: PLC0415 - as in _execute
+def _other(name: str, arguments: list[str]) -> int:
+    from perfkit import commands  # noqa: PLC0415 - as in _execute
 
-    parser = _parser("doctor", "Say what this machine, or each host of a cluster, can and can't measure.")
-    parser.add_argument("--k6", default="k6", help=f"{PARAMETERS['k6'].help} (%(default)s)")
-    for name in ("cluster", "server_on"):
-        parser.add_argument(f"--{name.replace('_', '-')}", default="", help=PARAMETERS[name].help)
-    parser.add_argument("--json", action="store_true", help="the findings as JSON")
-    options = parser.parse_args(arguments)
-    with having(k6=options.k6, cluster=options.cluster, server_on=options.server_on) as bench:
-        findings = bench.examine(ROOT)  # below which runs lie
-    if options.json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=1))
-    else:
-        print(*findings, sep="\n")
-    return 0
+    command, description = commands.COMMANDS[name]
+    return command(_parser(name, description), arguments)
 
 
 def _execute(

@@ -53,7 +53,7 @@ def _no_load_unless_marked(request: pytest.FixtureRequest, monkeypatch: pytest.M
     """So that nothing slips into `make quick` which would load a machine where others measure."""
     if not request.node.get_closest_marker("load"):
         monkeypatch.setattr(
-            k6, "running", lambda *_: pytest.fail("this test starts load; mark it with pytest.mark.load")
+            k6, "running", lambda *_, **_named: pytest.fail("this test starts load; mark it with pytest.mark.load")
         )
 
 

@@ -5,12 +5,12 @@ from tests.conftest import ROOT
 
 FLOORS = [
     {"errors", "checkout"},
-    {"design"},
+    {"design", "manifests"},
     {"subject", "record"},
     {"rig", "analysis"},
     {"studies"},
     {"show"},
-    {"gate", "notebooks"},
+    {"gate", "notebooks", "commands"},
     {"__main__"},
 ]
 """From the ground up: a room may import only from rooms below it. docs/architecture.md says what each is."""

@@ -21,8 +21,11 @@ from perfkit.design.engines import (
 from perfkit.design.factors import ARM_FACTORS, FACTORS
 from perfkit.errors import PlanError
 
-FOREIGN = "exec"
-"""The engine of an arm that is a command of the user's own."""
+FOREIGN, RUNNING = "exec", "addr"
+"""Engines of arms that are the user's own: a command, and a server that runs already."""
+
+RUNNING_OPTIONS = ("ca", "cert", "key", "metadata")
+"""Of a server that runs already: PEM files of TLS, and metadata as a file of JSON, or env:NAME."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +34,11 @@ class Arm:
 
     engine: str
     pattern: str
-    """empty where the engine is `exec`"""
+    """empty where the engine is `exec` or `addr`"""
     workers: int = 0
     burn_us: int = 0
     command: str = ""
-    """the user's own, with {port} where the port goes; empty for perfkit's engines"""
+    """the user's own, with {port} where the port goes, or HOST:PORT?options; empty for perfkit's engines"""
     batch: int = 0
     loop: str = ""
     hold_us: int = 0
@@ -48,14 +51,24 @@ class Arm:
     def name(self) -> str:
         """How the arm is written in full: `threads/inputQ?workers=10`, `exec:./server --port {port}`."""
         if self.is_foreign:
-            return f"{FOREIGN}:{self.command}"
+            return f"{self.engine}:{self.command}"
         options = (f"{name}={getattr(self, name)}" for name in OPTIONS if getattr(self, name) != DEFAULTS[name])
         return f"{self.engine}/{self.pattern}?{'&'.join(options)}".rstrip("?")
 
     @property
     def is_foreign(self) -> bool:
-        """Whether it is a command of the user's own."""
-        return self.engine == FOREIGN
+        """Whether it is the user's own: a command, or a server that runs already."""
+        return self.engine in (FOREIGN, RUNNING)
+
+    @property
+    def runs_already(self) -> bool:
+        """Whether it is loaded, and not started."""
+        return self.engine == RUNNING
+
+    @property
+    def address(self) -> str:
+        """Where a server that runs already listens, with its options; empty: not one."""
+        return self.command if self.runs_already else ""
 
     @property
     def is_durable(self) -> bool:
@@ -76,13 +89,15 @@ OPTIONS = tuple(factor.name for factor in ARM_FACTORS)
 
 
 def parse_arm(text: str, workers: int) -> Arm:
-    """Return the arm written `engine/pattern?option=value&…`, `pattern`, or `exec:command with {port}`.
+    """Return the arm written `engine/pattern?option=value&…`, `pattern`, `exec:command {port}`, or `addr:HOST:PORT`.
 
     `workers` is for an arm that does not say. Patterns may be written in any case. An engine that is not installed is
     refused with the command that installs it.
     """
     if text.strip().startswith(f"{FOREIGN}:"):
         return _foreign(text.strip().removeprefix(f"{FOREIGN}:").strip())
+    if text.strip().startswith(f"{RUNNING}:"):
+        return _running(text.strip())
     subject, _, query = text.strip().partition("?")
     engine, _, pattern = subject.rpartition("/")
     engine = engine or DEFAULT_ENGINE
@@ -92,7 +107,7 @@ def parse_arm(text: str, workers: int) -> Arm:
         raise PlanError(
             f"arm {text!r} is unknown; an arm is a pattern ({' or '.join(PATTERNS)}), with an engine "
             f"({', '.join(ENGINES)}) and options ({', '.join(OPTIONS)}) if wanted, as in {DEFAULT_ENGINE}/mutex?"
-            f"workers=4, or a command of your own, as in '{FOREIGN}:./server --port {{port}}'"
+            f"workers=4, or a command of your own, as in '{FOREIGN}:./server --port {{port}}', or {RUNNING}:HOST:PORT"
         )
     facts = ENGINES[engine]
     if pattern not in facts.options:
@@ -160,7 +175,9 @@ def _split(text: str) -> list[str]:
     """Return the arms in a text with commas between; a comma that no arm follows is the command's."""
     found: list[str] = []
     for part in text.split(","):
-        is_arm = re.match(rf"\s*({FOREIGN}:|({'|'.join(ENGINES)})/|({'|'.join(PATTERNS)})\b)", part, re.IGNORECASE)
+        is_arm = re.match(
+            rf"\s*({FOREIGN}:|{RUNNING}:|({'|'.join(ENGINES)})/|({'|'.join(PATTERNS)})\b)", part, re.IGNORECASE
+        )
         if found and found[-1].lstrip().startswith(f"{FOREIGN}:") and not is_arm:
             found[-1] += f",{part}"
         else:
@@ -180,3 +197,16 @@ def _foreign(command: str) -> Arm:
             f"as in '{FOREIGN}:./server --port {{port}}'"
         )
     return Arm(FOREIGN, "", command=command)
+
+
+def _running(text: str) -> Arm:
+    address, _, query = text.removeprefix(f"{RUNNING}:").partition("?")
+    host, _, port = address.rpartition(":")
+    options = dict(part.partition("=")[::2] for part in query.split("&")) if query else {}
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise PlanError(f"arm {text!r} names no server that runs; write {RUNNING}:HOST:PORT, as in {RUNNING}:db7:50055")
+    if strange := set(options) - set(RUNNING_OPTIONS):
+        raise PlanError(f"arm {text!r} has no option {min(strange)!r}; it has {', '.join(RUNNING_OPTIONS)}")
+    if ("cert" in options) != ("key" in options) or ("cert" in options and "ca" not in options):
+        raise PlanError(f"arm {text!r}: cert and key go together, and with ca; name all three, or ca alone")
+    return Arm(RUNNING, "", command=f"{address}?{query}".rstrip("?"))

@@ -90,7 +90,7 @@ def refuse_unturnable(seats: Sequence[Seat], turn_ms: int) -> None:
                 f"arm {arm.name}: each turn wakes all workers, and more than {MOST_WORKERS} would cost too much of it; "
                 f"{advice}"
             )
-        if arm.is_foreign and Path(shlex.split(arm.command)[0]).name in CONTAINER_CLIENTS:
+        if arm.is_foreign and not arm.runs_already and Path(shlex.split(arm.command)[0]).name in CONTAINER_CLIENTS:
             raise PlanError(f"arm {arm.name} starts a container, whose server is not stopped with its client; {advice}")
     # A round in which it was the first, then one in which it is the last.
     pause_s = 2 * (len(seats) - 1) * turn_ms / 1e3

@@ -221,6 +221,14 @@ def refuse_impossible(plan: Plan) -> Plan:
                 f"arm {waiting[0].name} waits: together, servers leave their core idle and share a disk's journal; "
                 f"compare by solo trials (method={SOLO})"
             )
+        if cell.method != SOLO and (running := [seat.arm for seat in cell.seats if seat.arm.runs_already]):
+            raise PlanError(
+                f"arm {running[0].name} runs already, so it can't share a core or take turns; use method={SOLO}"
+            )
+        if load.generator == H2LOAD and (secret := [seat.arm for seat in cell.seats if "?" in seat.arm.address]):
+            raise PlanError(
+                f"arm {secret[0].name} with generator={H2LOAD}: only k6 can do TLS and metadata; use generator={K6}"
+            )
         if load.generator == H2LOAD and (cell.method == JOINT or load.connect_per_iteration):
             what = "joint trials" if cell.method == JOINT else "connect_per_iteration=True"
             raise PlanError(f"generator={H2LOAD} and {what}: only k6 can do that; use generator={K6}")

@@ -58,9 +58,12 @@ class Finding:
     advice: str
     """what to do, or what it means; "": nothing"""
 
-    def __str__(self) -> str:
+    def line(self, width: int = 13) -> str:
+        """Return the finding as a line; `width` is that of the column of checks."""
         mark = "ok  " if self.ok else "LOOK"
-        return f"{mark} {self.check:13} {self.result}" + (f": {self.advice}" if self.advice else "")
+        return f"{mark} {self.check:{width}} {self.result}" + (f": {self.advice}" if self.advice else "")
+
+    __str__ = line
 
 
 def examine(k6_program: str = "k6", folder: Path = Path()) -> list[Finding]:

@@ -55,7 +55,7 @@ def collect(generators: Mapping[str, str], arms: Sequence[Arm] = ()) -> Environm
         git_commit=_git_commit(),
         code=code_digest(),
         alike=process.can_lay_alike(),
-        programs={arm.command: _program_digest(arm.command) for arm in arms if arm.is_foreign},
+        programs={arm.command: _program_digest(arm.command) for arm in arms if arm.is_foreign and not arm.runs_already},
     )
 
 

@@ -11,7 +11,7 @@ from perfkit.analysis.comparison import Answer
 from perfkit.analysis.contrast import BASELINE
 from perfkit.analysis.statistics import Interval, Ratio
 from perfkit.checkout import ROOT
-from perfkit.design.arms import FOREIGN, Arm, parse_arm, parse_arms
+from perfkit.design.arms import FOREIGN, RUNNING, Arm, parse_arm, parse_arms
 from perfkit.design.engines import ENGINES, PATTERNS
 from perfkit.design.factors import H2LOAD
 from perfkit.design.parameters import explained
@@ -195,4 +195,4 @@ def _trusted(answers: dict[Arm, Answer]) -> dict[Arm, Ratio]:
 
 def _place(arm: Arm) -> tuple[int, int, int, str]:
     """Where an arm stands among others: by engine, then pattern, then batch, then name."""
-    return [*ENGINES, FOREIGN].index(arm.engine), [*PATTERNS, ""].index(arm.pattern), arm.batch, arm.name
+    return [*ENGINES, FOREIGN, RUNNING].index(arm.engine), [*PATTERNS, ""].index(arm.pattern), arm.batch, arm.name

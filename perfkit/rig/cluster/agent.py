@@ -21,7 +21,8 @@ from perfkit.rig.cluster.told import Loaded, LoadSeen, ServersSeen
 from perfkit.rig.doctor import Finding
 from perfkit.rig.generators.contract import Part, RunningLoad, Window
 from perfkit.rig.generators.k6 import RunningK6
-from perfkit.rig.trial.observing import Watched, observe, sleep_until
+from perfkit.rig.servers.asking import settings
+from perfkit.rig.trial.observing import observe, sleep_until
 from perfkit.rig.trial.placement import Placement, place
 from perfkit.rig.trial.serving import Ended, Servers, servers, taking_turns
 from perfkit.subject.stores.disk import refuse_memory
@@ -94,7 +95,7 @@ class Agent:
         """Start the trial's servers, to end after so long at the latest; return their addresses."""
         self._begin(trial)
         self._servers = self._trial.enter_context(servers(trial, self._placement))
-        self._keep((one.pid for one in self._servers.all), within_s)
+        self._keep((one.pid for one in self._servers.all if one.pid), within_s)
         return self._servers.addresses
 
     def ready(self) -> bool | None:
@@ -140,13 +141,13 @@ class Agent:
         self._keep((), within_s)
         cpus = (*placement.server, *placement.generator) if placement.server else ()
         if trial.method != TURNS:
-            observed = observe(families, window, cpus, self._held, now=self._clock)
+            observed = observe(families, window, cpus, [self._held], now=self._clock)
             return ServersSeen(observed, None, (None,) * len(families))
         sleep_until(turns_at_ms, [*families, self._held], self._clock)
         teams = [(one.members(),) for one in families]
         watchdog = self._trial.enter_context(taking_turns(trial, attempt, window, teams, placement, self._two_clocks))
         self._keep([watchdog.pid], within_s)
-        observed = observe(families, window, cpus, _Both(watchdog, self._held), [watchdog.pid], self._clock)
+        observed = observe(families, window, cpus, [watchdog, self._held], [watchdog.pid], self._clock)
         took, own_s = watchdog.end()
         return ServersSeen(observed, took, tuple(own_s))
 
@@ -168,7 +169,7 @@ class Agent:
             _, of_load, part = self._part or ((), self._asked.load, Part(0, 1, ()))
             missing = part.share(of_load.vus) * len(self._asked.seats) - load.answered()
         cpus = self._placement.generator
-        observed = observe([load], window, cpus, self._held, now=self._clock)
+        observed = observe([load], window, cpus, [self._held], now=self._clock)
         (cpu_s,) = observed.used_s
         usage = Usage(cpu_s, observed.window_s, cpus, family.peak_rss_bytes(load.members()))
         return LoadSeen(observed, usage, len(cpus) or len(host.usable_cpus()), late_ms, missing)
@@ -209,10 +210,11 @@ class Agent:
 
     def _start_load(self, opens_at_ms: int | None = None) -> None:
         assert self._part is not None  # noqa: S101 - `load` says
+        assert self._asked is not None  # noqa: S101
         addresses, load, part = self._part
-        place = process.Place(self._placement.generator)
+        place, ways = process.Place(self._placement.generator), settings(self._asked.seats)
         self._load = self._trial.enter_context(
-            generators.running(self._programs, addresses, load, place, opens_at_ms, part)
+            generators.running(self._programs, addresses, load, place, opens_at_ms, part, ways)
         )
 
     def _keep(self, groups: Iterable[int], within_s: float) -> None:
@@ -224,15 +226,6 @@ class Agent:
 
     def _two_clocks(self) -> tuple[float, float]:
         return self._clock(), time.monotonic()
-
-
-class _Both:
-    def __init__(self, *several: Watched) -> None:
-        self._several = several
-
-    def check(self) -> None:
-        for one in self._several:
-            one.check()
 
 
 def _skew_s() -> float:

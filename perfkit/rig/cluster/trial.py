@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from perfkit.design.plan import SOLO, TURNS, Trial
 from perfkit.errors import LoadError, PerfkitError
 from perfkit.record.merging import GRID, merged_calls
-from perfkit.record.results import Clock, Generating, Machine, Served, TrialResult, Usage
+from perfkit.record.results import Clock, Generating, Machine, Served, TrialResult
 from perfkit.record.validity import CLOCKS
 from perfkit.rig import generators
 from perfkit.rig.cluster.clock import Offset
@@ -157,7 +157,7 @@ def _served(trial: Trial, seen: ServersSeen, loaded: list[Loaded], ended: list[E
                 merged_calls(calls, PERCENTILES), end.replied_with, reply_bytes, by_turns=trial.method == TURNS
             ),
             end.final.increments,
-            Usage(cpu_s, observed.window_s, end.cpus, end.peak_rss_bytes),
+            end.usage(cpu_s, observed.window_s),
             own_s,
             end.final.section,
         )

@@ -30,15 +30,17 @@ def running(
     place: Place,
     opens_at_ms: int | None = None,
     part: Part | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> AbstractContextManager[RunningLoad]:
     """Load all `addresses` at once from one process of the generator that the load asks for.
 
-    With a `part` of the load, the window is appointed: h2load begins at once, k6 when it is told to.
+    With a `part` of the load, the window is appointed: h2load begins at once, k6 when it is told to. counter.js is told
+    `settings` too.
     """
     program = programs[load.generator]
     if load.generator == H2LOAD:
         return h2load.running(program, addresses, load, place, opens_at_ms, part)
-    return k6.running(program, addresses, load, place, opens_at_ms, part)
+    return k6.running(program, addresses, load, place, opens_at_ms, part, settings)
 
 
 def seen(calls: Calls, replied_with: int | None, reply_bytes: int | None, *, by_turns: bool) -> Calls:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -129,17 +129,18 @@ def running(
     place: Place,
     opens_at_ms: int | None = None,
     part: Part | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[RunningK6]:
     """Load all `addresses` at once from one k6 process; one that shall open its window then says who is answered.
 
-    With a `part` of the load k6 gets ready and begins when it is told to.
+    With a `part` of the load k6 gets ready and begins when it is told to. `settings` are more of counter.js's.
     """
     with tempfile.TemporaryDirectory(prefix="perfkit-") as folder, tempfile.TemporaryFile() as log:
         appointed = opens_at_ms is not None or part is not None
         control = Control(free_port()) if part else None
         config, summary = Path(folder, "config.json"), Path(folder, "summary.json")
         config.write_text("{}")  # instead of the user's own, which could change the load
-        settings = {
+        asked = {
             "ADDRESS": ",".join(addresses),
             "VUS": load.vus,
             "RATE": load.rate or 0,
@@ -157,9 +158,9 @@ def running(
         }
         argv = [k6.path, "run", "--quiet", "--no-color", "--log-format=raw", f"--config={config}"]
         argv += [f"--address={control.address if control else ''}", *(segment(part) if part else ())]
-        for name, value in settings.items():
+        for name, value in asked.items():
             argv += ["-e", f"{name}={value}"]
-        is_script, variables = family.is_script(k6.path), _environment(place.cpus)
+        is_script, variables = family.is_script(k6.path), {**_environment(place.cpus), **(settings or {})}
         with child(
             [*argv, str(SCRIPT)], place, guarded=is_script, variables=variables, stdout=log, stderr=subprocess.STDOUT
         ) as started:

@@ -1,4 +1,4 @@
-"""What serves an arm in a process: one of perfkit's own servers, or a command of the user's."""
+"""What serves an arm: one of perfkit's own servers, a command of the user's, or a server that runs already."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from perfkit.design.arms import Arm
 from perfkit.rig.ports import LOOPBACK
 from perfkit.rig.process import START_S, Place
-from perfkit.rig.servers import foreign, own
+from perfkit.rig.servers import foreign, own, running
 from perfkit.rig.servers.own import STORE, Final, RunningServer
 
 __all__ = ["STORE", "Final", "RunningServer", "serving"]
@@ -15,7 +15,9 @@ __all__ = ["STORE", "Final", "RunningServer", "serving"]
 def serving(
     arm: Arm, place: Place, start_s: float = START_S, folder: Path | None = None, address: str = LOOPBACK
 ) -> AbstractContextManager[RunningServer]:
-    """Serve an arm on a free port of this machine until the end; one with a store has its files in `folder`."""
+    """Serve an arm on a free port until the end, unless it runs already; one with a store has its files in `folder`."""
+    if arm.runs_already:
+        return running.server(arm)
     if arm.is_foreign:
         return foreign.server(arm, place, start_s, address)
     return own.server(arm, place, start_s, folder, address)

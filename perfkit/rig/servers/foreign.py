@@ -1,7 +1,6 @@
 """Servers that are a command of the user's own: any program, in any language, that speaks the wire contract."""
 
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -13,17 +12,13 @@ from typing import IO
 
 import grpc
 
-from perfkit._proto import counter_pb2, counter_pb2_grpc
 from perfkit.design.arms import Arm
 from perfkit.errors import ServerError
 from perfkit.rig import family, process
-from perfkit.rig.generators import h2load
 from perfkit.rig.ports import LOOPBACK, free_port
 from perfkit.rig.process import START_S, Place
+from perfkit.rig.servers.asking import Way, ask
 from perfkit.rig.servers.own import Final, RunningServer
-
-CALL_S = 5.0
-"""How long one call that asks for the count may take."""
 
 
 class ForeignServer(RunningServer):
@@ -80,16 +75,11 @@ class ForeignServer(RunningServer):
         return Final(final_count - self._began_at)
 
     def _count(self) -> int:
-        with grpc.insecure_channel(self.address, options=[("grpc.enable_http_proxy", 0)]) as channel:
-            call = counter_pb2_grpc.incrementCounterStub(channel).increment  # type: ignore[no-untyped-call]
-            reply = call(counter_pb2.incrementBy(value=0), timeout=CALL_S)
-        # The words are the contract; where they are others, a number alone must be the count.
-        numbers = re.findall(r"Incremented value is (-?\d+)", reply.message) or re.findall(r"-?\d+", reply.message)
-        if len(numbers) != 1:
-            raise ServerError(f"server {self.name} answered {reply.message!r}; wanted 'Incremented value is N'")
-        count = int(numbers[0])
-        self.has_usual_words = reply.message == h2load.REPLY.format(count) and self._began_at == 0
-        return count
+        told = ask(Way(self.address))
+        if told.count is None:
+            raise ServerError(f"server {self.name} answered {told.words!r}; wanted 'Incremented value is N'")
+        self.has_usual_words = told.is_usual and self._began_at == 0
+        return told.count
 
 
 @contextmanager

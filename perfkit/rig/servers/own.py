@@ -30,8 +30,8 @@ STOP_S = 10.0
 class Final:
     """What a server said when it had ended."""
 
-    increments: int
-    """by how much its count was raised"""
+    increments: int | None
+    """by how much its count was raised; None: that is not known"""
     section: Section | None = None
 
 

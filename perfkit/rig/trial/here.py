@@ -14,6 +14,7 @@ from perfkit.rig import family, generators, process
 from perfkit.rig.generators import Programs
 from perfkit.rig.generators.contract import RunningLoad, Window, opening
 from perfkit.rig.host import usable_cpus
+from perfkit.rig.servers.asking import settings
 from perfkit.rig.trial.observing import Family, observe
 from perfkit.rig.trial.placement import Placement
 from perfkit.rig.trial.serving import servers, taking_turns
@@ -67,10 +68,9 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
         shares = [[address] for address in served.addresses] if by_turns else [served.addresses]
         started_loads_s, crowd = time.monotonic(), (trial.load.generator, trial.load.vus, len(shares))
         opens_at_ms = opening(trial.load, len(shares), _TOOK_S.get(crowd)) if by_turns else None
+        place, ways = process.Place(placement.generator), settings(trial.seats)
         loads = [
-            stack.enter_context(
-                generators.running(programs, share, trial.load, process.Place(placement.generator), opens_at_ms)
-            )
+            stack.enter_context(generators.running(programs, share, trial.load, place, opens_at_ms, settings=ways))
             for share in shares
         ]
         if at_once:
@@ -86,7 +86,7 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
             teams = [(server.members(), load.members()) for server, load in zip(served.all, loads, strict=True)]
             watchdog = stack.enter_context(taking_turns(trial, attempt, window, teams, placement, _now))
         cpus = (*placement.server, *placement.generator) if placement.server else ()
-        observed = observe(families, window, cpus, watchdog, [watchdog.pid] if watchdog else [])
+        observed = observe(families, window, cpus, [watchdog] if watchdog else [], [watchdog.pid] if watchdog else [])
         generator_peak = sum(family.peak_rss_bytes(load.members()) for load in loads)
         took_turns, own_s = watchdog.end(missing) if watchdog else (None, [None] * len(served.all))
         summaries = [load.finish(AFTER_WINDOW_S) for load in loads]
@@ -107,7 +107,7 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
             Served(
                 one,
                 end.final.increments,
-                Usage(cpu_s, observed.window_s, end.cpus, end.peak_rss_bytes),
+                end.usage(cpu_s, observed.window_s),
                 own,
                 end.final.section,
             )

@@ -62,15 +62,16 @@ def observe(
     families: Sequence[Family],
     window: Window,
     cpus: Sequence[int],
-    watchdog: Watched | None = None,
+    others: Sequence[Watched] = (),
     pids: Sequence[int] = (),
     now: Callable[[], float] | None = None,
 ) -> Observed:
     """Watch families from the opening of a window to its close, on `cpus`; a LoadError where one has changed.
 
-    `pids` are processes beside them whose CPU time is the trial's too, and `now` another clock than this machine's.
+    `others` must live as long too; `pids` are processes whose CPU time is the trial's too, and `now` is another clock
+    than this machine's.
     """
-    clock, watched = now or time.time, [*families, *([watchdog] if watchdog else [])]
+    clock, watched = now or time.time, [*families, *others]
     members = [one.members() for one in families]
     own = [*members, *((pid,) for pid in pids)]
     sleep_until(window.from_ms, watched, clock)
@@ -82,8 +83,8 @@ def observe(
             raise LoadError(f"{one.name} started or ended processes inside the window, whose CPU time is not known")
     window_s = (closed.at_ns - opened.at_ns) / 1e9
     used_s = [(until - since) / 1e9 for since, until in zip(opened.used_ns, closed.used_ns, strict=True)]
-    others = machine.between(opened.machine, closed.machine, sum(used_s), window_s) if cpus else None
-    return Observed(window_s, tuple(used_s[: len(members)]), (opened.late_ms, closed.late_ms), others)
+    besides = machine.between(opened.machine, closed.machine, sum(used_s), window_s) if cpus else None
+    return Observed(window_s, tuple(used_s[: len(members)]), (opened.late_ms, closed.late_ms), besides)
 
 
 def _read(families: Sequence[Sequence[int]], due_ms: int, cpus: Sequence[int], clock: Callable[[], float]) -> _Reading:

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
 from perfkit.design.plan import SOLO, Trial
+from perfkit.record.results import Usage
 from perfkit.rig import family, process
 from perfkit.rig.generators.contract import Window
 from perfkit.rig.servers import Final, RunningServer, serving
@@ -21,8 +22,14 @@ class Ended:
     peak_rss_bytes: int
     cpus: tuple[int, ...]
     """that it was pinned to"""
+    is_seen: bool
+    """whether its processes are on this machine, and their CPU time is known"""
     has_usual_words: bool
     """whether its replies have the wire contract's words, so that their length is known"""
+
+    def usage(self, cpu_s: float, window_s: float) -> Usage | None:
+        """Return what it used in the window; None where that is not known."""
+        return Usage(cpu_s, window_s, self.cpus, self.peak_rss_bytes) if self.is_seen else None
 
     @property
     def replied_with(self) -> int | None:
@@ -54,15 +61,15 @@ class Servers:
 
     def stop(self) -> list[Ended]:
         """Let all drain and end, at the same time."""
-        peaks = []
+        seen = []
         for one in self.all:
             one.check()
-            peaks.append(family.peak_rss_bytes(one.members()))
+            seen.append((family.peak_rss_bytes(one.members()), bool(one.members())))
         with ThreadPoolExecutor(len(self.all)) as pool:
             finals = list(pool.map(_stop, self.all))
         return [
-            Ended(final, peak, self._place.cpus, one.has_usual_words)
-            for final, peak, one in zip(finals, peaks, self.all, strict=True)
+            Ended(final, peak, self._place.cpus if one.pid else (), is_seen, one.has_usual_words)
+            for final, (peak, is_seen), one in zip(finals, seen, self.all, strict=True)
         ]
 
 

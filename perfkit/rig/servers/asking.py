@@ -1,0 +1,116 @@
+"""How a server that is not perfkit's own is asked for its count, and how a client gets to it."""
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from perfkit._proto import counter_pb2, counter_pb2_grpc
+from perfkit.design.plan import Seat
+from perfkit.errors import PlanError
+from perfkit.rig.generators import h2load
+
+CALL_S = 5.0
+"""How long one call that asks for the count may take."""
+
+FROM_ENVIRONMENT = "env:"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a client gets to a server."""
+
+    address: str
+    ca: str = ""
+    """the authority of the server's certificate, PEM; empty: plaintext"""
+    cert: str = ""
+    """the client's own certificate, and its key; empty: none"""
+    key: str = ""
+    metadata: str = ""
+    """a file of JSON, or env:NAME of a variable that holds JSON: name → value; empty: none"""
+
+    def secrets(self) -> dict[str, str]:
+        """Return the metadata of each call; a PlanError where there is none to read."""
+        if not self.metadata:
+            return {}
+        try:
+            if self.metadata.startswith(FROM_ENVIRONMENT):
+                text = os.environ[self.metadata.removeprefix(FROM_ENVIRONMENT)]
+            else:
+                text = Path(self.metadata).read_text()
+            told = json.loads(text)
+        except (OSError, KeyError, ValueError) as error:
+            raise PlanError(f"metadata={self.metadata} can't be read ({type(error).__name__}: {error})") from error
+        if not isinstance(told, dict) or not all(isinstance(value, str) for value in told.values()):
+            raise PlanError(f'metadata={self.metadata} must be a JSON object of texts, as in {{"authorization": "…"}}')
+        return {name.lower(): value for name, value in told.items()}
+
+    def settings(self) -> dict[str, str]:
+        """Return what counter.js must be told of it, in its environment: a command line is for all to see."""
+        files = {"TLS_CA": self.ca, "TLS_CERT": self.cert, "TLS_KEY": self.key}
+        secrets = self.secrets()
+        told = {**files, "METADATA": json.dumps(secrets) if secrets else ""}
+        return {name: value for name, value in told.items() if value}
+
+    def channel(self) -> grpc.Channel:
+        """Return a channel to it; a PlanError where a file of TLS can't be read."""
+        options = [("grpc.enable_http_proxy", 0)]
+        if not self.ca:
+            return grpc.insecure_channel(self.address, options=options)
+        try:
+            ca, cert, key = (Path(name).read_bytes() if name else None for name in (self.ca, self.cert, self.key))
+        except OSError as error:
+            raise PlanError(f"{error.filename} can't be read ({error.strerror}); name the PEM files of TLS") from error
+        return grpc.secure_channel(self.address, grpc.ssl_channel_credentials(ca, key, cert), options=options)
+
+
+def way_to(address: str) -> Way:
+    """Return the way to HOST:PORT?ca=…&cert=…&key=…&metadata=…, as an arm has it; files by their absolute paths."""
+    where, _, query = address.partition("?")
+    options = dict(part.partition("=")[::2] for part in query.split("&")) if query else {}
+    files = {
+        name: value if value.startswith(FROM_ENVIRONMENT) else str(Path(value).expanduser().resolve())
+        for name, value in options.items()
+    }
+    return Way(where, **files)
+
+
+def settings(seats: Iterable[Seat]) -> dict[str, str]:
+    """Return what counter.js must be told to get to the servers of a trial; a PlanError where that can't be read."""
+    return {
+        name: value
+        for seat in seats
+        if seat.arm.runs_already
+        for name, value in way_to(seat.arm.address).settings().items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a server answered when it was asked for its count."""
+
+    words: str
+
+    @property
+    def count(self) -> int | None:
+        """The count; None where it is not told."""
+        # The words are the contract; where they are others, a number alone must be the count.
+        numbers = re.findall(r"Incremented value is (-?\d+)", self.words) or re.findall(r"-?\d+", self.words)
+        return int(numbers[0]) if len(numbers) == 1 else None
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it was told in the wire contract's words."""
+        return self.words == h2load.REPLY.format(self.count)
+
+
+def ask(way: Way) -> Told:
+    """Ask a server for its count; grpc.RpcError where it does not answer."""
+    with way.channel() as channel:
+        call = counter_pb2_grpc.incrementCounterStub(channel).increment  # type: ignore[no-untyped-call]
+        reply = call(counter_pb2.incrementBy(value=0), timeout=CALL_S, metadata=tuple(way.secrets().items()))
+    return Told(reply.message)
