@@ -217,4 +217,5 @@ _Plain.add_representer(str, _text)
 
 
 def _yaml(*manifests: Manifest) -> str:
-    return yaml.dump_all(manifests, Dumper=_Plain, sort_keys=False)
+    text: str = yaml.dump_all(manifests, Dumper=_Plain, sort_keys=False)
+    return text

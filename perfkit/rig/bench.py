@@ -13,6 +13,7 @@ from perfkit.record.environment import Environment
 from perfkit.rig import doctor, generators, host, trial
 from perfkit.rig.doctor import Finding
 from perfkit.rig.servers import STORE
+from perfkit.rig.servers.asking import refuse_unreadable
 from perfkit.rig.trial import Measured
 from perfkit.subject.stores.disk import refuse_memory
 
@@ -47,6 +48,7 @@ class Here:
     def refuse(self, plans: Sequence[Plan], folder: Path) -> None:  # noqa: D102
         for plan in plans:
             host.refuse_connections(plan.cells)
+            refuse_unreadable(plan.cells)
             for arm in plan.arms:
                 if arm.is_durable:
                     refuse_memory(folder, f"arm {arm.name}")

@@ -60,8 +60,9 @@ class Finding:
 
     def line(self, width: int = 13) -> str:
         """Return the finding as a line; `width` is that of the column of checks."""
-        mark = "ok  " if self.ok else "LOOK"
-        return f"{mark} {self.check:{width}} {self.result}" + (f": {self.advice}" if self.advice else "")
+        return f"{'ok  ' if self.ok else 'LOOK'} {self.check:{width}} {self.result}" + (
+            f": {self.advice}" if self.advice else ""
+        )
 
     __str__ = line
 

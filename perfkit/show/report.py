@@ -8,6 +8,7 @@ from perfkit.analysis.comparison import names as arm_names
 from perfkit.analysis.levels import CPU, THROUGHPUT, SweepAnswer
 from perfkit.analysis.robust import Robustness
 from perfkit.analysis.statistics import FEW_BLOCKS
+from perfkit.design.arms import RUNNING
 from perfkit.design.plan import HANDICAP, SMALL_HANDICAP, SOLO
 from perfkit.record.environment import Environment
 from perfkit.record.load import load_environment
@@ -86,9 +87,13 @@ def _listed(lines: Iterable[str]) -> str:
 def where(environment: Environment) -> str:
     """Return the line that says where a run was measured."""
     generators = f"k6 {environment.k6}" + (f", h2load {environment.h2load}" if environment.h2load else "")
+    apart = ""
+    if environment.hosts:
+        loading = "; ".join(f"{one.host} ({one.cpu_model}, {one.cores} cores)" for one in environment.hosts)
+        apart = f" Servers on {environment.host}, load from {loading}."
     return (
         f"*{environment.cpu_model}, {environment.cores} cores, {environment.python}, {generators}; load "
-        f"{environment.load_1m:.1f} before the run.*"
+        f"{environment.load_1m:.1f} before the run.{apart}*"
     )
 
 
@@ -129,7 +134,7 @@ def _sweep_caveats(answer: SweepAnswer, environment: Environment) -> Iterator[tu
     for arm, waited in valid[valid["hold_us"] > 0].groupby("arm"):
         asked_us, really_us = waited["hold_us"].iloc[0], waited["held_us"].mean()
         yield CPU, f"A wait of {asked_us} µs was asked for of {names[str(arm)]}; it was really {really_us:.0f} µs long."
-    if (valid["server_cpus"] == "").any():
+    if ((valid["server_cpus"] == "") & (valid["engine"] != RUNNING)).any():
         yield CPU, "Server and k6 were not pinned to cores of their own, so they took time from each other."
     if environment.load_1m > BUSY_LOAD * environment.cores:
         yield (

@@ -140,9 +140,9 @@ class Bench:
 
 def table(page: Path) -> dict[str, tuple[str, str]]:
     """Return fault → (what happened, what was kept), as a page has it; "…" stands for anything."""
-    lines = page.read_text().splitlines()
+    lines = page.read_text().partition("| fault |")[2].splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| ")]
-    return {fault: (happened, kept) for fault, happened, kept in cells[1:]}
+    return {fault: (happened, kept) for fault, happened, kept in cells}
 
 
 def fits(pattern: str, text: str) -> bool:

@@ -21,7 +21,7 @@ from perfkit.rig.cluster.told import Loaded, LoadSeen, ServersSeen
 from perfkit.rig.doctor import Finding
 from perfkit.rig.generators.contract import Part, RunningLoad, Window
 from perfkit.rig.generators.k6 import RunningK6
-from perfkit.rig.servers.asking import settings
+from perfkit.rig.servers.asking import refuse_unreadable, settings
 from perfkit.rig.trial.observing import observe, sleep_until
 from perfkit.rig.trial.placement import Placement, place
 from perfkit.rig.trial.serving import Ended, Servers, servers, taking_turns
@@ -77,6 +77,7 @@ class Agent:
         """Raise a PerfkitError where these can't be served or, on so many `hosts`, loaded here."""
         for plan in plans:
             host.refuse_connections(plan.cells, hosts or 1)
+            refuse_unreadable(plan.cells)
             for arm in plan.arms if not hosts else ():
                 if arm.is_durable:
                     refuse_memory(Path(tempfile.gettempdir()), f"arm {arm.name}")

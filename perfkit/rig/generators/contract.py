@@ -119,7 +119,7 @@ class RunningLoad(ABC):
         if self._process.poll() == 0:
             raise LoadError(
                 f"{self.name} was at its end before the window was, by this machine's clock, which may have been set "
-                "back"
+                f"back; it said: {self._output()[-500:]!r}"
             )
         if self._process.poll() is not None:
             raise LoadError(f"{self.name} {self._how_it_ended()} in mid-trial; it said: {self._output()[-500:]!r}")

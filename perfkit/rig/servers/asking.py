@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 
 from perfkit._proto import counter_pb2, counter_pb2_grpc
-from perfkit.design.plan import Seat
+from perfkit.design.plan import Cell, Seat
 from perfkit.errors import PlanError
 from perfkit.rig.generators import h2load
 
@@ -77,6 +77,15 @@ def way_to(address: str) -> Way:
         for name, value in options.items()
     }
     return Way(where, **files)
+
+
+def refuse_unreadable(cells: Iterable[Cell]) -> None:
+    """Raise a PlanError where the files or variables of a server that runs already can't be read."""
+    for cell in cells:
+        settings(cell.seats)
+        for seat in cell.seats:
+            if seat.arm.runs_already:
+                way_to(seat.arm.address).channel().close()
 
 
 def settings(seats: Iterable[Seat]) -> dict[str, str]:

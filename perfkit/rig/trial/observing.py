@@ -71,7 +71,7 @@ def observe(
     `others` must live as long too; `pids` are processes whose CPU time is the trial's too, and `now` is another clock
     than this machine's.
     """
-    clock, watched = now or time.time, [*families, *others]
+    clock, watched = now or _now, [*families, *others]
     members = [one.members() for one in families]
     own = [*members, *((pid,) for pid in pids)]
     sleep_until(window.from_ms, watched, clock)
@@ -85,6 +85,10 @@ def observe(
     used_s = [(until - since) / 1e9 for since, until in zip(opened.used_ns, closed.used_ns, strict=True)]
     besides = machine.between(opened.machine, closed.machine, sum(used_s), window_s) if cpus else None
     return Observed(window_s, tuple(used_s[: len(members)]), (opened.late_ms, closed.late_ms), besides)
+
+
+def _now() -> float:
+    return time.time()
 
 
 def _read(families: Sequence[Sequence[int]], due_ms: int, cpus: Sequence[int], clock: Callable[[], float]) -> _Reading:

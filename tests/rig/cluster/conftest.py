@@ -7,7 +7,7 @@ from tests.net import Net, inside
 from tests.rig.cluster.lab import Lab
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
     if reason := nets.missing():
         pytest.skip(reason)
@@ -16,7 +16,7 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
     made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def a_lab(net: Net) -> Iterator[Lab]:
     made = Lab(net)
     yield made

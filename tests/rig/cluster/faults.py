@@ -26,7 +26,7 @@ PLAN = {
 }  # fmt: skip
 """More trials than are made: each fault that breaks it is done to the same run, which so has gone on after the last."""
 
-PATIENCE = Patience(answer_s=2.0, after_s=3.0)
+PATIENCE = Patience(answer_s=1.5, after_s=2.0)
 """Shorter than a user's, so that nobody waits long here."""
 
 HURRIED = (

@@ -82,20 +82,12 @@ def test_doctor_looks_at_every_host(sshd):
     nothing_is_left(sshd, 5)
 
 
-@pytest.mark.parametrize(
-    ("hosts", "message"),
-    [
-        ("ssh:s,g1,10.77.0.99", "host 10.77.0.99 can't be reached by SSH"),
-        ("ssh:s", "must name two hosts at least"),
-    ],
-)
-def test_a_host_that_is_not_there_is_named_before_anything_starts(sshd, tmp_path, hosts, message):
-    run = coordinator(
-        sshd, sys.executable, "-m", "perfkit", "sweep", "--cluster", hosts, "--out", str(tmp_path / "run")
-    )
+def test_a_host_that_is_not_there_is_named_before_anything_starts(sshd, tmp_path):
+    argv = ("sweep", "--cluster", "ssh:s,g1,10.77.0.99", "--out", str(tmp_path / "run"))
+    run = coordinator(sshd, sys.executable, "-m", "perfkit", *argv)
     said, _ = run.communicate(timeout=60)
     assert run.returncode == 2
-    assert message in said.splitlines()[-1]
+    assert "host 10.77.0.99 can't be reached by SSH" in said.splitlines()[-1]
     assert not (tmp_path / "run").exists()
     nothing_is_left(sshd, 5)
 
