@@ -26,7 +26,6 @@ from perfkit.design.plan import SOLO, A, Cell, Load, Plan, Seat, StopRule
 from perfkit.manifests import QUIET, WORKER
 from perfkit.record.calls import Distribution
 from perfkit.record.merging import GRID, merged
-from perfkit.record.results import TrialResult
 from perfkit.rig import family, host
 from perfkit.rig.bench import Bench
 from perfkit.rig.cluster.told import Loaded
@@ -95,7 +94,7 @@ def _rest(pid: int, bench: Bench, plan: Plan, seconds: float) -> None:
 
 def _trials(benches: dict[str, Bench], plan: Plan, trials: int) -> None:
     took_s: dict[str, list[float]] = {name: [] for name in benches}
-    cost_us, told_kb = [], []
+    told_kb = []
     with ExitStack() as stack:
         measures = {name: stack.enter_context(one.session(plan, Path())) for name, one in benches.items()}
         for block in range(trials):
@@ -103,18 +102,11 @@ def _trials(benches: dict[str, Bench], plan: Plan, trials: int) -> None:
                 result, summaries = measure(plan.block(block)[0], 0)
                 took_s[name].append(result.took_s)
                 if name == "cluster":
-                    cost_us.append(_generators_us(result))
                     calls = tuple(one.calls for one in result.served)
                     told_kb += [len(pickle.dumps(Loaded(calls, None, summary))) / 1e3 for summary in summaries]
     middle = {name: statistics.median(several) for name, several in took_s.items()}
     print(f"a trial with a window of 1 s: {middle['here']:.2f} s here, {middle['cluster']:.2f} s on three hosts")
-    print(f"k6, all its CPU time: {statistics.median(cost_us):.0f} µs a call")
     print(f"a host tells the coordinator {statistics.median(told_kb):.0f} kB a trial")
-
-
-def _generators_us(result: TrialResult) -> float:
-    calls = sum(one.calls.acknowledged for one in result.served)
-    return sum(one.usage.cpu_s for one in result.generators) / calls * 1e6
 
 
 def _merging() -> None:

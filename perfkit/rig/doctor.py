@@ -64,8 +64,6 @@ class Finding:
             f": {self.advice}" if self.advice else ""
         )
 
-    __str__ = line
-
 
 def examine(k6_program: str = "k6", folder: Path = Path()) -> list[Finding]:
     """Look at this machine, for about three seconds; runs are meant to lie in `folder`."""

@@ -129,6 +129,14 @@ def usable_cpus() -> tuple[int, ...]:
     return tuple(range(os.cpu_count() or 1))
 
 
+def boot_id() -> str:
+    """Return what the kernel calls the present run of this machine; empty: not known."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
 def siblings(cpu: int) -> tuple[int, ...]:
     """Return the hardware threads that share a physical core with `cpu`, itself included."""
     try:

@@ -83,5 +83,5 @@ def test_a_process_among_four_others_of_its_session_gets_a_fifth(monkeypatch):
 
 
 def test_a_finding_is_a_line():
-    assert str(Finding("disk", False, "1 MB free", "make room")) == "LOOK disk          1 MB free: make room"
-    assert str(Finding("GIL", True, "off", "")) == "ok   GIL           off"
+    assert Finding("disk", False, "1 MB free", "make room").line() == "LOOK disk          1 MB free: make room"
+    assert Finding("GIL", True, "off", "").line() == "ok   GIL           off"

@@ -16,6 +16,7 @@ from perfkit.errors import LoadError, PerfkitError
 from perfkit.record.environment import Environment
 from perfkit.record.results import Usage
 from perfkit.rig import doctor, family, generators, host, process
+from perfkit.rig.cluster import clock
 from perfkit.rig.cluster.deadline import Deadline, Held, deadline
 from perfkit.rig.cluster.told import Loaded, LoadSeen, ServersSeen
 from perfkit.rig.doctor import Finding
@@ -27,14 +28,11 @@ from perfkit.rig.trial.placement import Placement, place
 from perfkit.rig.trial.serving import Ended, Servers, servers, taking_turns
 from perfkit.subject.stores.disk import refuse_memory
 
-SKEW = "PERFKIT_TEST_SKEW"
-"""Names a file with seconds by which tests let a host's clock be wrong: theirs all share one machine's."""
-
 
 class Agent:
-    """This host's part of a session; a Dask Actor, whose plain methods run in one lasting thread, one at a time.
+    """This host's part of a session: a Dask Actor, whose plain methods run in one lasting thread, one at a time.
 
-    Its coroutines are answered meanwhile. All times are by the host's own clock.
+    Meanwhile its coroutines are answered. All times are by the host's own clock.
     """
 
     def __init__(self, *, ends_stopped: bool = False) -> None:
@@ -51,7 +49,11 @@ class Agent:
 
     async def now(self) -> float:
         """Return the time, in seconds since the epoch."""
-        return self._clock()
+        return clock.now()
+
+    async def machine(self) -> str:
+        """Return what tells this machine from others, as long as it is up: containers of one are one."""
+        return host.boot_id()
 
     async def abort(self) -> None:
         """End all processes of the trial at once."""
@@ -59,19 +61,24 @@ class Agent:
         if self._deadline:
             self._deadline.now()
 
-    async def take(self, *, serves: bool, pin: bool, own_sessions: bool, start_s: float, address: str) -> None:
-        """Have this host for measuring until `close`; a LoadError where another perfkit has it."""
-        self._session.enter_context(host.alone())
-        self._deadline = self._session.enter_context(deadline(os.getpid() if self._ends_stopped else 0))
-        if not serves:
-            cpus = host.usable_cpus() if pin and process.CAN_PIN else ()
-            self._placement = Placement(generator=cpus)
-            return
+    async def take_servers(self, *, pin: bool, own_sessions: bool, start_s: float, address: str) -> None:
+        """Have this host for serving until `close`; a LoadError where another perfkit measures on it."""
+        self._take()
         folder = Path(self._session.enter_context(tempfile.TemporaryDirectory(prefix="perfkit-")))
         self._placement = place(pin=pin, own_sessions=own_sessions, start_s=start_s, folder=folder, address=address)
         if self._placement.server:
             self._session.callback(_move_this_process, host.usable_cpus())
             _move_this_process(self._placement.generator)
+
+    async def take_load(self, loads: Sequence[Load], k6: str, *, pin: bool) -> None:
+        """Have this host for loading until `close`, likewise."""
+        self._take()
+        self._programs = generators.find(loads, k6)
+        self._placement = Placement(generator=host.usable_cpus() if pin and process.CAN_PIN else ())
+
+    def _take(self) -> None:
+        self._session.enter_context(host.alone())
+        self._deadline = self._session.enter_context(deadline(os.getpid() if self._ends_stopped else 0))
 
     def refuse(self, plans: Sequence[Plan], hosts: int) -> None:
         """Raise a PerfkitError where these can't be served or, on so many `hosts`, loaded here."""
@@ -84,8 +91,8 @@ class Agent:
 
     def describe(self, loads: Sequence[Load], k6: str, arms: Sequence[Arm], *, serves: bool) -> Environment:
         """Return what this host is; a LoadError where it is to load and has no generator for that."""
-        self._programs = {} if serves else generators.find(loads, k6)
-        versions = {K6: "", **{name: program.version for name, program in self._programs.items()}}
+        found = {} if serves else generators.find(loads, k6)
+        versions = {K6: "", **{name: program.version for name, program in found.items()}}
         return host.collect(versions, arms if serves else ())
 
     def examine(self, k6: str) -> list[Finding]:
@@ -142,21 +149,21 @@ class Agent:
         self._keep((), within_s)
         cpus = (*placement.server, *placement.generator) if placement.server else ()
         if trial.method != TURNS:
-            observed = observe(families, window, cpus, [self._held], now=self._clock)
+            observed = observe(families, window, cpus, [self._held], now=clock.now)
             return ServersSeen(observed, None, (None,) * len(families))
-        sleep_until(turns_at_ms, [*families, self._held], self._clock)
+        sleep_until(turns_at_ms, [*families, self._held], clock.now)
         teams = [(one.members(),) for one in families]
-        watchdog = self._trial.enter_context(taking_turns(trial, attempt, window, teams, placement, self._two_clocks))
+        watchdog = self._trial.enter_context(taking_turns(trial, attempt, window, teams, placement, _two_clocks))
         self._keep([watchdog.pid], within_s)
-        observed = observe(families, window, cpus, [watchdog, self._held], [watchdog.pid], self._clock)
+        observed = observe(families, window, cpus, [watchdog, self._held], [watchdog.pid], clock.now)
         took, own_s = watchdog.end()
         return ServersSeen(observed, took, tuple(own_s))
 
     def _watch_load(self, begin_ms: float, window: Window, turns_at_ms: float, within_s: float) -> LoadSeen:
         self._keep((), within_s)
-        sleep_until(begin_ms, [*([self._load] if self._load else []), self._held], self._clock)
-        late_ms = self._clock() * 1e3 - begin_ms
-        ahead_ms = round(_skew_s() * 1e3)
+        sleep_until(begin_ms, [*([self._load] if self._load else []), self._held], clock.now)
+        late_ms = clock.now() * 1e3 - begin_ms
+        ahead_ms = round(clock.skew_s() * 1e3)
         by_system = Window(window.from_ms - ahead_ms, window.until_ms - ahead_ms)
         if isinstance(self._load, RunningK6):
             self._load.begin(by_system)
@@ -166,11 +173,11 @@ class Agent:
         assert load is not None  # noqa: S101 - just begun
         self._keep([load.pid], within_s)
         if self._asked is not None and self._asked.method == TURNS:
-            sleep_until(turns_at_ms, [load, self._held], self._clock)
+            sleep_until(turns_at_ms, [load, self._held], clock.now)
             _, of_load, part = self._part or ((), self._asked.load, Part(0, 1, ()))
             missing = part.share(of_load.vus) * len(self._asked.seats) - load.answered()
         cpus = self._placement.generator
-        observed = observe([load], window, cpus, [self._held], now=self._clock)
+        observed = observe([load], window, cpus, [self._held], now=clock.now)
         (cpu_s,) = observed.used_s
         usage = Usage(cpu_s, observed.window_s, cpus, family.peak_rss_bytes(load.members()))
         return LoadSeen(observed, usage, len(cpus) or len(host.usable_cpus()), late_ms, missing)
@@ -222,16 +229,9 @@ class Agent:
         assert self._deadline is not None  # noqa: S101 - `take` comes first
         self._deadline.keep(groups, within_s)
 
-    def _clock(self) -> float:
-        return time.time() + _skew_s()
 
-    def _two_clocks(self) -> tuple[float, float]:
-        return self._clock(), time.monotonic()
-
-
-def _skew_s() -> float:
-    path = os.environ.get(SKEW)
-    return float(Path(path).read_text()) if path else 0.0
+def _two_clocks() -> tuple[float, float]:
+    return clock.now(), time.monotonic()
 
 
 def _move_this_process(cpus: Sequence[int]) -> None:

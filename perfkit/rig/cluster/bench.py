@@ -75,7 +75,14 @@ class Cluster:
             reach = f"{one.worker}, clock {clock.offset_s * 1e3:+.1f} ± {clock.error_s * 1e3:.1f} ms of this machine's"
             findings.append(Finding(f"{one.name} reach", True, reach, ""))
             findings += [replace(finding, check=f"{one.name} {finding.check}") for finding in own]
-        return [*findings, self._are_alike()]
+        return [*findings, self._are_apart(), self._are_alike()]
+
+    def _are_apart(self) -> Finding:
+        machines = self._hosts.ask_all("machine")
+        if "" in machines or len(set(machines)) == len(machines):
+            return Finding("apart", True, "each host is a machine of its own", "")
+        advice = "they take time from each other; put them on machines of their own"
+        return Finding("apart", False, f"{len(machines)} hosts are {len(set(machines))} machine(s)", advice)
 
     def _are_alike(self) -> Finding:
         try:
@@ -92,17 +99,11 @@ class Cluster:
     @contextmanager
     def session(self, plan: Plan, folder: Path) -> Iterator[Measure]:  # noqa: ARG002, D102 - as in refuse
         hosts = self._hosts
+        address, own_sessions = hosts.server.address, not plan.share_session
+        serving = {"pin": plan.pin, "own_sessions": own_sessions, "start_s": plan.start_s, "address": address}
         taking = [
-            hosts.call(
-                one,
-                "take",
-                serves=one is hosts.server,
-                pin=plan.pin,
-                own_sessions=not plan.share_session,
-                start_s=plan.start_s,
-                address=one.address,
-            )
-            for one in hosts.all
+            hosts.call(hosts.server, "take_servers", **serving),
+            *(hosts.call(one, "take_load", self._loads, self._k6, pin=plan.pin) for one in hosts.generators),
         ]
         try:
             hosts.wait(taking, hosts.patience.answer_s)

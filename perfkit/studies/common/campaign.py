@@ -141,7 +141,7 @@ def _warnings(bench: Bench, folder: Path) -> str:
     """In a notebook, show the doctor's warnings, and return them."""
     if not _is_in_notebook():
         return ""
-    warnings = "".join(f"{finding}\n" for finding in bench.examine(folder) if not finding.ok)
+    warnings = "".join(f"{finding.line()}\n" for finding in bench.examine(folder) if not finding.ok)
     sys.stderr.write(warnings)
     return warnings
 

@@ -14,7 +14,8 @@ import pytest
 
 import perfkit
 from perfkit.errors import PerfkitError
-from perfkit.rig.cluster import agent, connect
+from perfkit.rig.cluster import connect
+from perfkit.rig.cluster.clock import SKEW
 from perfkit.rig.cluster.hosts import Patience
 from perfkit.rig.host import LOCK
 from tests.conftest import OF_THE_MINUTE, ROOT
@@ -69,12 +70,12 @@ class Struck:
         self.nothing_is_left(1.0)
         return str(told.value), "nothing was started"
 
-    def broken(self, fault: Callable[[], object], within_s: float = 1.0) -> tuple[str, str]:
-        """Go on with the run, do the fault in the second trial from now, and see that nothing is left in time."""
+    def broken(self, fault: Callable[[], object], within_s: float = 1.0, after: int = 0) -> tuple[str, str]:
+        """Go on with the run, do the fault after so many trials, and see that nothing is left in time."""
         before = self.trials
 
         def strike() -> None:
-            self.wait_for_second_trial(before)
+            self.wait_for_load(before, after)
             fault()
 
         striking = threading.Thread(target=strike)
@@ -83,13 +84,13 @@ class Struck:
             self.sweep()
         striking.join()
         self.nothing_is_left(within_s)
-        return str(told.value), self.kept(before)
+        return str(told.value), self.kept(before, after)
 
-    def wait_for_second_trial(self, before: bytes) -> None:
+    def wait_for_load(self, before: bytes, after: int) -> None:
         def is_on() -> bool:
-            return self.trials.count(b"\n") == before.count(b"\n") + 1 and self.lab.find("g1", "counter.js") > 0
+            return self.trials.count(b"\n") == before.count(b"\n") + after and self.lab.find("g1", "counter.js") > 0
 
-        wait_for("second trial", is_on, 40)
+        wait_for("load", is_on, 40)
         time.sleep(LOAD_IS_ON_S)
 
     @property
@@ -97,10 +98,10 @@ class Struck:
         path = self.run / "trials.jsonl"
         return path.read_bytes() if path.exists() else b""
 
-    def kept(self, before: bytes) -> str:
+    def kept(self, before: bytes, after: int) -> str:
         assert self.trials.startswith(before)
-        assert self.trials.count(b"\n") == before.count(b"\n") + 1
-        return "all finished trials; the same start went on"
+        assert self.trials.count(b"\n") == before.count(b"\n") + after
+        return "all finished trials; the same start went on" if after else "all finished trials"
 
     def nothing_is_left(self, within_s: float) -> None:
         """See that no process is left on any host beside its worker, running or stopped."""
@@ -116,19 +117,19 @@ class Struck:
         return send
 
     def alone(self, begin: Callable[[subprocess.Popen[bytes]], None]) -> tuple[str, str]:
-        """Sweep from a process of its own, do something to that in the second trial, and start the same again."""
+        """Sweep from a process of its own, and do something to that in the second trial."""
         before, asked = self.trials, {**PLAN, "cluster": SCHEDULER, "out": str(self.run)}
         script = (
             "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             f"import perfkit\n{HURRIED}\nperfkit.sweep(**{asked!r})"
         )
         run = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, cwd=ROOT)
-        self.wait_for_second_trial(before)
+        self.wait_for_load(before, 1)
         begin(run)
         _, said = run.communicate(timeout=30)
         self.nothing_is_left(1.0)
         how = "killed" if run.returncode == -signal.SIGKILL else said.decode().strip().splitlines()[-1]
-        return how, self.kept(before)
+        return how, self.kept(before, 1)
 
 
 @fault("no scheduler at the address")
@@ -245,7 +246,7 @@ def _(struck: Struck) -> tuple[str, str]:
 
 @fault("k6 on a host is killed (SIGKILL)")
 def _(struck: Struck) -> tuple[str, str]:
-    return struck.broken(struck.kill("g1", "counter.js", signal.SIGKILL))
+    return struck.broken(struck.kill("g1", "counter.js", signal.SIGKILL), after=1)
 
 
 @fault("k6 on a host is stopped (SIGSTOP)")
@@ -265,12 +266,12 @@ def _(struck: Struck) -> tuple[str, str]:
 
 @fault("a host's worker is killed (SIGKILL)")
 def _(struck: Struck) -> tuple[str, str]:
-    return struck.broken(struck.kill("g2", "dask_worker", signal.SIGKILL))
+    return struck.broken(struck.kill("g2", "dask_worker", signal.SIGKILL), after=1)
 
 
 @fault("a host's worker is stopped (SIGSTOP)")
 def _(struck: Struck) -> tuple[str, str]:
-    return struck.broken(struck.kill("g2", "dask_worker", signal.SIGSTOP), PATIENCE.after_s + 1)
+    return struck.broken(struck.kill("g2", "dask_worker", signal.SIGSTOP), PATIENCE.after_s + 1, after=1)
 
 
 @fault("the servers' worker is stopped (SIGSTOP)")
@@ -285,7 +286,7 @@ def _(struck: Struck) -> tuple[str, str]:
 
 @fault("the scheduler is killed (SIGKILL)")
 def _(struck: Struck) -> tuple[str, str]:
-    return struck.broken(struck.kill("c", "dask_scheduler", signal.SIGKILL), PATIENCE.after_s + 1)
+    return struck.broken(struck.kill("c", "dask_scheduler", signal.SIGKILL), PATIENCE.after_s + 1, after=1)
 
 
 @fault("the notebook's kernel is killed (SIGKILL)")
@@ -302,13 +303,13 @@ def _(struck: Struck) -> tuple[str, str]:
 def _(struck: Struck) -> tuple[str, str]:
     file = struck.folder / "skew"
     file.write_text("0")
-    struck.lab.worker("g2", **{agent.SKEW: str(file)})
+    struck.lab.worker("g2", **{SKEW: str(file)})
     struck.lab.wait_for_worker("g2")
 
     before = struck.trials
 
     def strike() -> None:
-        struck.wait_for_second_trial(before)
+        struck.wait_for_load(before, 1)
         file.write_text("0.1")
         wait_for("its end", lambda: struck.trials.count(b"\n") == before.count(b"\n") + 2, 20)
         signal.raise_signal(signal.SIGINT)

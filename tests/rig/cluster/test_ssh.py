@@ -69,19 +69,6 @@ def test_papermill_on_another_host_measures_by_ssh_and_leaves_nothing(sshd, tmp_
     nothing_is_left(sshd, 5)
 
 
-def test_doctor_looks_at_every_host(sshd):
-    run = coordinator(sshd, sys.executable, "-m", "perfkit", "doctor", "--cluster", CLUSTER)
-    said, _ = run.communicate(timeout=60)
-    assert run.returncode == 0, said
-    for host in HOSTS:
-        assert f"ok   {host} reach" in said
-        assert f"{host} k6" in said
-        assert f"{host} clock" in said
-        assert f"{host} open files" in said
-    assert "ok   alike" in said
-    nothing_is_left(sshd, 5)
-
-
 def test_a_host_that_is_not_there_is_named_before_anything_starts(sshd, tmp_path):
     argv = ("sweep", "--cluster", "ssh:s,g1,10.77.0.99", "--out", str(tmp_path / "run"))
     run = coordinator(sshd, sys.executable, "-m", "perfkit", *argv)

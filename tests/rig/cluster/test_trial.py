@@ -4,18 +4,24 @@ import gzip
 import json
 
 import pytest
+from distributed import Client
 
 import perfkit
+from perfkit.__main__ import main
 from perfkit.record.load import load_environment, read_results
 from perfkit.record.merging import GRID
 from perfkit.record.rows import PERCENTILES
-from perfkit.rig.cluster.agent import SKEW
+from perfkit.record.validity import is_valid
+from perfkit.rig.cluster.clock import SKEW
+from perfkit.rig.cluster.connect import connected
+from perfkit.rig.where import having
+from perfkit.studies import sweep
 from tests.conftest import OF_THE_MINUTE
-from tests.rig.cluster.lab import LOADING, SCHEDULER
+from tests.rig.cluster.lab import HOSTS, LOADING, SCHEDULER
 
 pytestmark = [pytest.mark.load, pytest.mark.usefixtures("lab")]
 
-SWEEP = {"vus": [7], "method": "solo", "duration_s": 1, "warmup_s": 0.3, "repeats": 1}
+SWEEP = {"vus": [7], "arms": "mutex", "method": "solo", "duration_s": 1, "warmup_s": 0.3, "repeats": 1}
 
 
 def flags_of(table):
@@ -74,15 +80,35 @@ def test_vus_and_a_rate_are_shared_exactly_and_all_hosts_distributions_are_kept(
 
 
 def test_by_turns_the_servers_host_stops_and_continues_them(tmp_path):
-    run = perfkit.sweep(**{**SWEEP, "method": "turns"}, cluster=SCHEDULER, server_on="s", out=tmp_path / "run")
-    results = [one for one in read_results(run, mend=False) if one.trial.method == "turns"]
-    assert results
-    for result in results:
-        assert [one.final_count for one in result.served] == [one.calls.acknowledged_total for one in result.served]
-        assert 0.7 < sum(one.own_s for one in result.served) <= 1
-        assert result.turns.count > 20
-        assert result.turns.woken == 0
-    assert perfkit.load(run, "turns")["valid"].all()
+    plan = sweep.STUDY.plan(vus=[7], duration_s=1, warmup_s=0.3, repeats=1)
+    loads = [cell.load for cell in plan.cells]
+    with having(loads, cluster=SCHEDULER, server_on="s") as bench, bench.session(plan, tmp_path) as measure:
+        result, _ = measure(next(one for one in plan.block(0) if one.method == "turns"), 0)
+    assert [one.final_count for one in result.served] == [one.calls.acknowledged_total for one in result.served]
+    assert 0.5 < sum(one.own_s for one in result.served) <= 1, "all hosts of a test share two cores"
+    assert result.turns.count > 20
+    assert result.turns.woken == 0
+    assert is_valid(result)
+
+
+def test_doctor_looks_at_every_host(capsys):
+    assert main(["doctor", "--cluster", SCHEDULER, "--server-on", "s"]) == 0
+    said = capsys.readouterr().out
+    for host in HOSTS:
+        for check in ("reach", "k6", "clock", "open files"):
+            assert f"{host} {check}" in said
+    assert "ok   alike" in said
+    assert "LOOK apart" in said, "they are namespaces of one machine"
+
+
+def test_a_client_of_ones_own_and_a_scheduler_file_are_clusters_too(tmp_path):
+    (tmp_path / "scheduler.json").write_text(json.dumps({"type": "Scheduler", "id": "1", "address": SCHEDULER}))
+    with Client(SCHEDULER) as client:
+        for cluster in (client, str(tmp_path / "scheduler.json")):
+            with connected(cluster, "g2") as hosts:
+                assert [one.name for one in hosts.all] == ["g2", "g1", "s"]
+                assert len(hosts.ask_all("now")) == 3
+        assert client.status == "running", "it is its owner's"
 
 
 def test_h2load_loads_from_several_hosts_too(tmp_path):
