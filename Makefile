@@ -18,11 +18,13 @@ help:
 
 setup: $(READY)
 
+# The lock holds everything, so nothing is resolved; modules are compiled when they are first used.
 # The marker is written last, so a set-up that was broken off is begun anew.
 $(READY): requirements.lock pyproject.toml setup.py $(wildcard proto/*.proto)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "perfkit needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --require-hashes --no-deps --no-compile \
+	    -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation \
 	    --config-settings editable_mode=compat -e .
 	@touch $@

@@ -23,7 +23,7 @@ import numpy as np
 
 from perfkit.design.arms import parse_arm
 from perfkit.design.plan import SOLO, A, Cell, Load, Plan, Seat, StopRule
-from perfkit.manifests import QUIET, WORKER
+from perfkit.manifests import VARIABLES, WORKER
 from perfkit.record.calls import Distribution
 from perfkit.record.merging import GRID, merged
 from perfkit.rig import family, host
@@ -68,7 +68,7 @@ def _cluster(folder: Path) -> Iterator[dict[str, int]]:
         def start(name: str, *words: str) -> int:
             (folder / name).mkdir()
             argv = [sys.executable, "-m", f"distributed.cli.{words[0]}", *words[1:]]
-            variables = {**os.environ, **QUIET, "TMPDIR": str(folder / name)}
+            variables = {**os.environ, **VARIABLES, "TMPDIR": str(folder / name)}
             log = stack.enter_context((folder / f"{name}.log").open("wb"))
             process = subprocess.Popen(argv, env=variables, stdout=log, stderr=log)
             stack.callback(process.wait)

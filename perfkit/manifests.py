@@ -15,11 +15,14 @@ WORKER = ("--nthreads", "1", "--no-nanny", "--memory-limit", "0", "--no-dashboar
 """Of a worker that takes next to nothing of its host: no second process, no measuring of itself."""
 
 QUIET = {
-    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
-    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "10s",
-    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.worker.profile.enabled": "False",
 }
-"""The same, as variables."""
+"""Dask's settings with which it takes less than half a per cent of a core, instead of two."""
+
+VARIABLES = {f"DASK_{name.upper().replace('.', '__').replace('-', '_')}": value for name, value in QUIET.items()}
+"""The same, as Dask reads them from the environment."""
 
 PART_OF = {"app.kubernetes.io/part-of": "perfkit"}
 
@@ -49,7 +52,7 @@ def kubernetes(wanted: Wanted) -> str:
 
 def slurm(wanted: Wanted) -> str:
     """Return a script for sbatch: whole nodes, a worker on each, the sweep from the last one's scheduler."""
-    exports = "\n".join(f"export {name}={value}" for name, value in QUIET.items())
+    exports = "\n".join(f"export {name}={value}" for name, value in VARIABLES.items())
     return f"""#!/bin/bash
 # sbatch this from perfkit's checkout, which every node must see at the same path.
 #SBATCH --job-name=perfkit
@@ -155,7 +158,7 @@ def _hosts(wanted: Wanted) -> Manifest:
         "name": "host",
         "image": wanted.image,
         "command": ["dask", "worker", f"tcp://perfkit-scheduler:{PORT}", "--name", "$(POD_NAME)", *WORKER],
-        "env": [named, *({"name": name, "value": value} for name, value in QUIET.items())],
+        "env": [named, *({"name": name, "value": value} for name, value in VARIABLES.items())],
         "resources": _whole(wanted),
         # The default profile refuses personality(ADDR_NO_RANDOMIZE), and then copies of one server differ by 6 %.
         "securityContext": {"seccompProfile": {"type": "Unconfined"}, "allowPrivilegeEscalation": False},

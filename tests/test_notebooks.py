@@ -2,7 +2,6 @@ import base64
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -166,14 +165,6 @@ def test_the_shell_runs_the_sweep_on_this_environments_kernel_with_progress(tmp_
     assert "4/4" in told.stderr
     assert "<00:" in told.stderr, "no time left is shown"
     assert perfkit.load(tmp_path / "run")["valid"].all()
-
-
-def test_the_shell_draws_a_stored_run(measured, tmp_path):
-    shutil.copytree(measured, tmp_path / "run")
-    told = run(sys.executable, "-m", "perfkit", "sweep", "--run", "run", cwd=tmp_path)
-    assert told.returncode == 0, told.stderr[-2000:]
-    assert len(images(tmp_path / "run" / "sweep.ipynb")) >= 5
-    assert len(perfkit.load(tmp_path / "run")) == 8
 
 
 @pytest.mark.parametrize(

@@ -321,6 +321,7 @@ def _(bench: Bench) -> tuple[str, str]:
     assert main(["sweep", "--run", str(bench.out)]) == 0
     # Nothing else: the kernel's sockets would be in the way of another run that is started here.
     assert {path.name for path in bench.folder.iterdir()} == {"run", "report.html", "sweep.ipynb"}
+    assert (bench.folder / "sweep.ipynb").read_text().count('"image/png"') >= 5
     return "it is drawn into the current folder, which gets two files", "what was there"
 
 

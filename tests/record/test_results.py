@@ -9,7 +9,8 @@ from perfkit.design.arms import Arm
 from perfkit.design.factors import FACTORS
 from perfkit.design.plan import Load
 from perfkit.record.calls import Calls, Distribution, enough_samples
-from perfkit.record.results import Generating, Served, TrialResult, Usage
+from perfkit.record.merging import merged_calls
+from perfkit.record.results import Clock, Generating, Served, TrialResult, Usage
 from perfkit.record.rows import columns, rows
 from perfkit.record.validity import flags
 from tests.conftest import plan_compare, solo
@@ -151,3 +152,60 @@ def test_a_server_that_had_no_turn_in_the_window_can_be_read_and_does_not_count(
     idle = replace(made, served=tuple(replace(one, own_s=0.0) for one in made.served))
     assert [one["throughput_rps"] for one in rows(idle, complete=True)] == [0.0] * 4
     assert not any(one["valid"] for one in rows(idle, complete=True))
+
+
+def of_hosts(result, error_ms=0.5, p50_ms=(1.0, 1.1)):
+    """A solo trial whose generators had hosts of their own."""
+    made = result()
+    (generator,) = made.generators
+    several = tuple(
+        replace(generator, host=f"g{number}", clock=Clock(3000.0, error_ms), late_start_ms=number / 2, p50_ms=(seen,))
+        for number, seen in enumerate(p50_ms)
+    )
+    return replace(made, generators=several, server_clock=Clock(-1.0, 0.2))
+
+
+def test_a_trial_on_several_hosts_is_stored_with_a_record_of_each_and_told_in_columns(result):
+    made = of_hosts(result)
+    assert TrialResult.from_dict(json.loads(json.dumps(made.to_dict()))) == made
+    told = row(made)
+    assert told["generator_hosts"] == "g0; g1"
+    assert told["generator_cores"] == pytest.approx(2 * row(result())["generator_cores"])
+    assert (told["clock_error_ms"], told["start_spread_ms"]) == (0.5, 0.5)
+    assert flags(made) == flags(result())
+
+
+def test_a_trial_of_before_there_were_several_generators_is_read(result):
+    data = result().to_dict()
+    (generator,) = data.pop("generators")
+    old = {**data, "generator": generator["usage"], "generator_cores_available": 1}
+    assert TrialResult.from_dict(json.loads(json.dumps(old))) == result()
+
+
+def test_clocks_that_are_apart_void_a_trial_and_hosts_that_differ_are_told(result):
+    apart = of_hosts(result, error_ms=11)  # of a window of one second
+    assert "clocks apart" in flags(apart)
+    assert not row(apart)["valid"]
+    differing = of_hosts(result, p50_ms=(1.0, 1.3))
+    assert "hosts differ" in flags(differing)
+    assert row(differing)["valid"]
+
+
+def test_what_is_not_known_of_a_server_is_missing(result):
+    made = result()
+    (served,) = made.served
+    told = row(replace(made, served=(replace(served, final_count=None, usage=None),)))
+    assert "count not proven" in told["flags"]
+    assert told["valid"]
+    for name in ("final_count", "server_cpu_s", "cpu_per_call_us", "server_peak_rss_mb"):
+        assert told[name] is None
+
+
+def test_what_several_generators_counted_of_a_server_adds_up(result):
+    calls = result().served[0].calls
+    broken = replace(calls, failed_by_status={"14": 2}, data_sent_bytes=None, acknowledged=7)
+    both = merged_calls([calls, broken], ["50"])
+    assert (both.acknowledged, both.failed_by_status, both.data_sent_bytes) == (1007, {"14": 2}, 60_000)
+    assert both.latency.count == 2 * calls.latency.count
+    low, high = both.latency.brackets_ms["50"]
+    assert low <= both.latency.at("50") <= high

@@ -1,6 +1,5 @@
 """perfkit on one host of a cluster: it starts, watches and ends this host's part of a trial, as a coordinator says."""
 
-import asyncio
 import os
 import tempfile
 import time
@@ -239,8 +238,3 @@ def _move_this_process(cpus: Sequence[int]) -> None:
     for task in os.listdir("/proc/self/task"):  # noqa: PTH208 - names, not paths
         with suppress(OSError):  # it has ended
             os.sched_setaffinity(int(task), cpus)
-
-
-async def tick() -> None:
-    """Do nothing: as a task, it tells Dask that the cluster is in use."""
-    await asyncio.sleep(0)

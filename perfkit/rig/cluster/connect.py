@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from perfkit.errors import LoadError, PlanError
+from perfkit.manifests import QUIET
 from perfkit.rig.cluster.agent import Agent
 from perfkit.rig.cluster.hosts import Host, Hosts, Patience, address_of
 
@@ -26,13 +27,6 @@ IDLE = "5 minutes"
 
 NAME = "PERFKIT_HOST"
 """The variable in which a worker that was started by SSH has its host's name: Dask gives those none."""
-
-QUIET = {
-    "distributed.admin.tick.interval": "1s",
-    "distributed.admin.system-monitor.interval": "10s",
-    "distributed.worker.profile.enabled": False,
-}
-"""Settings with which a worker takes a quarter of a per cent of a core, instead of two per cent."""
 
 _log = logging.getLogger(__name__)
 
@@ -201,9 +195,8 @@ def _refuse_unlike(client: Any, hosts: Sequence[tuple[str, str]]) -> None:
     """Refuse hosts without perfkit, or with another Python; the agents themselves tell of all else."""
     for name, worker in hosts:
         try:
-            _ask(
-                client, worker, exec, f"import {Agent.__module__}"
-            )  # by text: a function of perfkit would have to be there already
+            # By text: a function of perfkit would have to be there already.
+            _ask(client, worker, exec, f"import {Agent.__module__}")
             python = _ask(client, worker, platform.python_version)
         except ImportError as error:
             raise LoadError(f"host {name} has no perfkit to use ({error}); install perfkit[cluster] there") from error

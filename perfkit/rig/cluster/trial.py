@@ -40,8 +40,8 @@ def measure(trial: Trial, attempt: int, hosts: Hosts) -> Measured:
             raise
         if silent:
             error = type(error)(
-                f"{error}; {', '.join(silent)} did not confirm that all was ended there: it ends by itself within "
-                f"{_longest_s(trial, hosts):.0f} s"
+                f"{error}; {', '.join(silent)} did not confirm that all was ended there: what is left ends by "
+                f"itself within {_longest_s(trial, hosts):.0f} s"
             )
         raise broken(trial, error) from error
 
@@ -52,7 +52,7 @@ def _measure(trial: Trial, attempt: int, hosts: Hosts) -> Measured:
     server, loading = hosts.server, hosts.generators
     hosts.tick()
     before = hosts.clocks()
-    _refuse_vague(before, load.duration_s)
+    refuse_vague(before, load.duration_s)
     addresses = hosts.ask(server, "serve", trial, longest_s)
     lead_s = _lead_s(trial)
     getting_ready = [
@@ -86,7 +86,7 @@ def _measure(trial: Trial, attempt: int, hosts: Hosts) -> Measured:
     loaded: list[Loaded] = hosts.wait(finishing, patience.after_s + patience.answer_s)
     ended: list[Ended] = hosts.call(server, "stop").result(STOP_S + patience.answer_s)
     hosts.ask_all("end")
-    clocks = _agreed(before, hosts.clocks())
+    clocks = agreed(before, hosts.clocks())
     result = TrialResult(
         trial=trial,
         attempt=attempt,
@@ -125,7 +125,8 @@ def _longest_s(trial: Trial, hosts: Hosts) -> float:
     return START_S + _lead_s(trial) + trial.load.duration_s + hosts.patience.after_s
 
 
-def _refuse_vague(clocks: Mapping[Host, Offset], duration_s: float) -> None:
+def refuse_vague(clocks: Mapping[Host, Offset], duration_s: float) -> None:
+    """Raise a LoadError where a host's clock is not known well enough for a window of this length."""
     for host, clock in clocks.items():
         if clock.error_s > CLOCKS * duration_s:
             raise LoadError(
@@ -135,7 +136,7 @@ def _refuse_vague(clocks: Mapping[Host, Offset], duration_s: float) -> None:
             )
 
 
-def _agreed(before: Mapping[Host, Offset], after: Mapping[Host, Offset]) -> dict[Host, Clock]:
+def agreed(before: Mapping[Host, Offset], after: Mapping[Host, Offset]) -> dict[Host, Clock]:
     """Return each host's clock, with how far it can have been off in between."""
     return {
         host: Clock(

@@ -11,6 +11,9 @@ from perfkit.rig.generators.contract import Part, Window
 READY = 4
 """What k6 calls PausedBeforeRun: VUs are initialised, setup() has not run."""
 
+BROKEN = (OSError, http.client.HTTPException, ValueError)
+"""What comes instead of an answer."""
+
 ANSWER_S = 5.0
 """How long an answer on loopback may take."""
 
@@ -37,7 +40,7 @@ class Control:
 
     def is_ready(self) -> bool:
         """Return whether it could begin now."""
-        with suppress(OSError):
+        with suppress(*BROKEN):
             return bool(self._ask("GET", "status")["attributes"]["status"] == READY)
         return False  # it does not listen yet
 
@@ -46,7 +49,7 @@ class Control:
         try:
             self._ask("PUT", "setup", {"from": window.from_ms, "until": window.until_ms})
             self._ask("PATCH", "status", {"data": {"type": "status", "id": "default", "attributes": {"paused": False}}})
-        except OSError as error:
+        except BROKEN as error:
             raise LoadError(f"k6 could not be told to begin ({error})") from error
 
     def _ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:

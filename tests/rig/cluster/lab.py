@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from perfkit.manifests import VARIABLES, WORKER
 from tests.net import ADDRESSES, Net, wait_for
 
 PORT = 8786
@@ -12,12 +13,6 @@ SCHEDULER = f"tcp://{ADDRESSES['c']}:{PORT}"
 
 LOADING = ("g1", "g2")
 HOSTS = ("s", *LOADING)
-
-QUIET = {
-    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
-    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "10s",
-    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
-}
 
 
 class Lab:
@@ -35,7 +30,7 @@ class Lab:
             for host in [*self.programs]:
                 self.end(host)
             module = ["-m", "distributed.cli.dask_scheduler", "--host", ADDRESSES["c"], "--port", str(PORT)]
-            self.programs["c"] = self.net.start("c", [sys.executable, *module, "--no-dashboard"], **QUIET)
+            self.programs["c"] = self.net.start("c", [sys.executable, *module, "--no-dashboard"], **VARIABLES)
             wait_for("scheduler", lambda: self._says("c", "Scheduler at:"), 30)
         for host in HOSTS:
             if self._is_gone(host):
@@ -49,9 +44,9 @@ class Lab:
         (self.net.folder / f"log-{host}").unlink(missing_ok=True)
         argv = [
             sys.executable, "-m", "distributed.cli.dask_worker", SCHEDULER, "--host", ADDRESSES[host], "--name", host,
-            "--nthreads", "1", "--no-nanny", "--memory-limit", "0", "--no-dashboard",
+            *WORKER,
         ]  # fmt: skip
-        self.programs[host] = self.net.start(host, argv, before, **QUIET, **variables)
+        self.programs[host] = self.net.start(host, argv, before, **VARIABLES, **variables)
 
     def wait_for_worker(self, host: str) -> None:
         wait_for(f"worker of {host}", lambda: self._says(host, "Starting established connection"), 30)

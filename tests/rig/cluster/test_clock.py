@@ -1,7 +1,10 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perfkit.errors import LoadError
 from perfkit.rig.cluster.clock import Exchange, Offset, offset
+from perfkit.rig.cluster.trial import agreed, refuse_vague
 
 WAYS = st.tuples(st.floats(0, 0.1), st.floats(0, 0.1))
 
@@ -21,3 +24,25 @@ def test_a_clock_that_was_set_between_two_looks_is_found():
     assert Offset(0.0100, 0.0007).agrees_with(Offset(0.0110, 0.0007))
     assert not Offset(0.0100, 0.0007).agrees_with(Offset(0.0130, 0.0007))
     assert Offset(2.5, 0.001).there(100.0) == 102.5
+
+
+class FakeHost:
+    """Only its name is asked for."""
+
+    name = "g1"
+
+
+def test_a_clock_that_is_known_too_vaguely_for_the_window_is_refused_by_its_host():
+    host = FakeHost()
+    refuse_vague({host: Offset(5.0, 0.009)}, duration_s=1)
+    with pytest.raises(
+        LoadError, match=r"clock of host g1 is known to ± 11.0 ms only, more than 1 % of a window of 1 s"
+    ):
+        refuse_vague({host: Offset(5.0, 0.011)}, duration_s=1)
+
+
+def test_a_clock_that_was_set_in_between_is_as_wrong_as_it_was_moved():
+    host = FakeHost()
+    found = agreed({host: Offset(5.0, 0.001)}, {host: Offset(5.1, 0.002)})[host]
+    assert found.offset_ms == pytest.approx(5000)
+    assert found.error_ms == pytest.approx(102)
