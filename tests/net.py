@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ADDRESSES = {"s": "10.77.0.1", "g1": "10.77.0.2", "g2": "10.77.0.3", "c": "10.77.0.4"}
@@ -85,7 +85,8 @@ class Net:
         for host in self.names:
             for pid in self.processes(host):
                 if pid != os.getpid():
-                    os.kill(pid, signal.SIGKILL)
+                    with suppress(ProcessLookupError):  # it has ended meanwhile
+                        os.kill(pid, signal.SIGKILL)
 
     def close(self) -> None:
         self.kill_all()

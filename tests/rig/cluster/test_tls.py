@@ -6,6 +6,7 @@ import sys
 from contextlib import ExitStack
 
 import dask
+import distributed  # noqa: F401 - whose defaults must be there before they are changed
 import pytest
 import trustme
 
