@@ -102,7 +102,7 @@ def parse_arm(text: str, workers: int) -> Arm:
     engine, _, pattern = subject.rpartition("/")
     engine = engine or DEFAULT_ENGINE
     pattern = {known.lower(): known for known in PATTERNS}.get(pattern.lower(), "")
-    options = dict(part.partition("=")[::2] for part in query.split("&")) if query else {}
+    options = read_options(query)
     if engine not in ENGINES or not pattern or set(options) - set(OPTIONS):
         raise PlanError(
             f"arm {text!r} is unknown; an arm is a pattern ({' or '.join(PATTERNS)}), with an engine "
@@ -133,6 +133,11 @@ def parse_arm(text: str, workers: int) -> Arm:
     if "workers" in own and not (pattern in facts.lone_owner and "batch" in values):
         values.setdefault("workers", workers)
     return Arm(engine, pattern, **_stored(text, values))
+
+
+def read_options(query: str) -> dict[str, str]:
+    """Return name → value of what is written `name=value&…`."""
+    return dict(part.partition("=")[::2] for part in query.split("&")) if query else {}
 
 
 def _stored(text: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -202,7 +207,7 @@ def _foreign(command: str) -> Arm:
 def _running(text: str) -> Arm:
     address, _, query = text.removeprefix(f"{RUNNING}:").partition("?")
     host, _, port = address.rpartition(":")
-    options = dict(part.partition("=")[::2] for part in query.split("&")) if query else {}
+    options = read_options(query)
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise PlanError(f"arm {text!r} names no server that runs; write {RUNNING}:HOST:PORT, as in {RUNNING}:db7:50055")
     if strange := set(options) - set(RUNNING_OPTIONS):

@@ -4,6 +4,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -45,6 +46,10 @@ class Here:
     def __init__(self, loads: Iterable[Load] = (), k6: str = "k6") -> None:
         self._k6, self._loads = k6, tuple(loads)
 
+    @cached_property
+    def _programs(self) -> generators.Programs:
+        return generators.find(self._loads, self._k6)
+
     def refuse(self, plans: Sequence[Plan], folder: Path) -> None:  # noqa: D102
         for plan in plans:
             host.refuse_connections(plan.cells)
@@ -52,11 +57,10 @@ class Here:
             for arm in plan.arms:
                 if arm.is_durable:
                     refuse_memory(folder, f"arm {arm.name}")
-        generators.find(self._loads, self._k6)
+        _ = self._programs  # or a LoadError
 
     def environment(self, arms: Sequence[Arm]) -> Environment:  # noqa: D102
-        found = generators.find(self._loads, self._k6)
-        return host.collect({name: program.version for name, program in found.items()}, arms)
+        return host.collect({name: program.version for name, program in self._programs.items()}, arms)
 
     def examine(self, folder: Path) -> list[Finding]:  # noqa: D102
         return doctor.examine(self._k6, folder)
@@ -68,6 +72,5 @@ class Here:
             _log.warning("server and k6 are not pinned: that takes Linux and two cores")
         for left in folder.glob(f"{STORE}*"):  # by one that was killed
             shutil.rmtree(left)
-        programs = generators.find(self._loads, self._k6)
         with host.alone():
-            yield lambda one, attempt: trial.measure(one, attempt, programs, placement)
+            yield lambda one, attempt: trial.measure(one, attempt, self._programs, placement)

@@ -18,7 +18,7 @@ from perfkit.analysis.stopping import is_over
 from perfkit.errors import PerfkitError
 from perfkit.record.load import is_fulfilled, load_plan
 from perfkit.rig import trial
-from tests.conftest import OF_THE_MINUTE, command_of, on_disk
+from tests.conftest import FAULTS_SEEN, OF_THE_MINUTE, command_of, on_disk
 from tests.rig.test_process import gone_within
 
 PLAN = {"vus": [2], "method": "solo", "duration_s": 1, "warmup_s": 0.3, "repeats": 1}
@@ -147,6 +147,13 @@ def table(page: Path) -> dict[str, tuple[str, str]]:
 
 def fits(pattern: str, text: str) -> bool:
     return bool(re.fullmatch(".*".join(map(re.escape, pattern.split("…"))), " ".join(text.split())))
+
+
+def comes_out(page: Path, name: str, outcome: tuple[str, str]) -> None:
+    """See that a fault came out as a page's table has it."""
+    FAULTS_SEEN.append(" | ".join((name, *outcome)))
+    for expected, really in zip(table(page)[name], outcome, strict=True):
+        assert fits(expected, really), really
 
 
 def fill(disk: Path) -> Path:

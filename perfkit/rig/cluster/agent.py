@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -152,7 +151,7 @@ class Agent:
             return ServersSeen(observed, None, (None,) * len(families))
         sleep_until(turns_at_ms, [*families, self._held], clock.now)
         teams = [(one.members(),) for one in families]
-        watchdog = self._trial.enter_context(taking_turns(trial, attempt, window, teams, placement, _two_clocks))
+        watchdog = self._trial.enter_context(taking_turns(trial, attempt, window, teams, placement, clock.now))
         self._keep([watchdog.pid], within_s)
         observed = observe(families, window, cpus, [watchdog, self._held], [watchdog.pid], clock.now)
         took, own_s = watchdog.end()
@@ -171,10 +170,12 @@ class Agent:
         load, missing = self._load, 0
         assert load is not None  # noqa: S101 - just begun
         self._keep([load.pid], within_s)
-        if self._asked is not None and self._asked.method == TURNS:
+        assert self._asked is not None  # noqa: S101 - `load` says
+        assert self._part is not None  # noqa: S101
+        if self._asked.method == TURNS:
             sleep_until(turns_at_ms, [load, self._held], clock.now)
-            _, of_load, part = self._part or ((), self._asked.load, Part(0, 1, ()))
-            missing = part.share(of_load.vus) * len(self._asked.seats) - load.answered()
+            _, asked, part = self._part
+            missing = part.share(asked.vus) * len(self._asked.seats) - load.answered()
         cpus = self._placement.generator
         observed = observe([load], window, cpus, [self._held], now=clock.now)
         (cpu_s,) = observed.used_s
@@ -227,10 +228,6 @@ class Agent:
     def _keep(self, groups: Iterable[int], within_s: float) -> None:
         assert self._deadline is not None  # noqa: S101 - `take` comes first
         self._deadline.keep(groups, within_s)
-
-
-def _two_clocks() -> tuple[float, float]:
-    return clock.now(), time.monotonic()
 
 
 def _move_this_process(cpus: Sequence[int]) -> None:

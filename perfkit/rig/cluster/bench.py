@@ -1,7 +1,7 @@
 """A cluster as a bench: servers on one host, load generators on all others."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,13 +110,7 @@ class Cluster:
             yield lambda one, attempt: trial.measure(one, attempt, hosts)
         finally:
             # Whoever does not hear it gives itself back: its deadline ends what runs there.
-            closing = []
-            for one in hosts.all:
-                with suppress(PerfkitError):
-                    closing.append(hosts.call(one, "close"))
-            for call in closing:
-                with suppress(PerfkitError):
-                    call.result(hosts.patience.answer_s)
+            hosts.tell_all("close")
 
 
 def _versions(of: Environment) -> str:

@@ -118,13 +118,13 @@ class Hosts:
         for one in self.all:
             self._client.submit(tick, workers=[one.worker], allow_other_workers=False, pure=False)
 
-    def abort(self) -> list[str]:
-        """End the trial's processes on all hosts at once; return the names of those that did not confirm it."""
+    def tell_all(self, method: str) -> list[str]:
+        """Tell all hosts something at once; return the names of those that did not confirm it."""
         silent = []
         calls = []
         for one in self.all:
             try:
-                calls.append(self.call(one, "abort"))
+                calls.append(self.call(one, method))
             except LoadError:
                 silent.append(one.name)
         until_s = time.monotonic() + self.patience.answer_s

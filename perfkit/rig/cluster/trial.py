@@ -35,7 +35,7 @@ def measure(trial: Trial, attempt: int, hosts: Hosts) -> Measured:
     try:
         return _measure(trial, attempt, hosts)
     except BaseException as error:
-        silent = hosts.abort()
+        silent = hosts.tell_all("abort")
         if not isinstance(error, PerfkitError):
             raise
         if silent:

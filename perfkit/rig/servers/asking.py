@@ -10,6 +10,7 @@ from pathlib import Path
 import grpc
 
 from perfkit._proto import counter_pb2, counter_pb2_grpc
+from perfkit.design.arms import read_options
 from perfkit.design.plan import Cell, Seat
 from perfkit.errors import PlanError
 from perfkit.rig.generators import h2load
@@ -71,7 +72,7 @@ class Way:
 def way_to(address: str) -> Way:
     """Return the way to HOST:PORT?ca=…&cert=…&key=…&metadata=…, as an arm has it; files by their absolute paths."""
     where, _, query = address.partition("?")
-    options = dict(part.partition("=")[::2] for part in query.split("&")) if query else {}
+    options = read_options(query)
     files = {
         name: value if value.startswith(FROM_ENVIRONMENT) else str(Path(value).expanduser().resolve())
         for name, value in options.items()

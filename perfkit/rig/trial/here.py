@@ -84,7 +84,7 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
             took_s = time.monotonic() - started_loads_s
             _TOOK_S[crowd] = (_TOOK_S.get(crowd, took_s) + took_s) / 2
             teams = [(server.members(), load.members()) for server, load in zip(served.all, loads, strict=True)]
-            watchdog = stack.enter_context(taking_turns(trial, attempt, window, teams, placement, _now))
+            watchdog = stack.enter_context(taking_turns(trial, attempt, window, teams, placement, time.time))
         cpus = (*placement.server, *placement.generator) if placement.server else ()
         observed = observe(families, window, cpus, [watchdog] if watchdog else [], [watchdog.pid] if watchdog else [])
         generator_peak = sum(family.peak_rss_bytes(load.members()) for load in loads)
@@ -125,10 +125,6 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
         machine=observed.machine,
     )
     return result, summaries
-
-
-def _now() -> tuple[float, float]:
-    return time.time(), time.monotonic()
 
 
 def _wait_for_all(trial: Trial, window: Window, watched: Sequence[Family], loads: Sequence[RunningLoad]) -> int:

@@ -1,5 +1,6 @@
 """The servers of a trial on this machine: started, laid out alike, and stopped together."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -94,11 +95,10 @@ def taking_turns(
     window: Window,
     teams: Sequence[Sequence[Sequence[int]]],
     placement: Placement,
-    now: Callable[[], tuple[float, float]],
+    now: Callable[[], float],
 ) -> AbstractContextManager[RunningTurns]:
-    """Let teams of process groups take turns from now on; `now` tells the window's clock and the monotonic one."""
-    epoch_s, monotonic_s = now()
-    ahead_s = monotonic_s - epoch_s
+    """Let teams of process groups take turns from now on; `now` is the window's clock."""
+    ahead_s = time.monotonic() - now()
     by_monotonic = window.from_ms / 1e3 + ahead_s, window.until_ms / 1e3 + ahead_s
     return turns(teams, trial.load.turn_ms, by_monotonic, f"{trial.block}/{attempt}", placement.generator)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.conftest import FAULTS_SEEN, ROOT
-from tests.faults.bench import fits, table
+from tests.conftest import ROOT
+from tests.faults.bench import comes_out, table
 from tests.rig.cluster.faults import FAULTS, Struck
 
 TABLE = ROOT / "docs/cluster.md"
@@ -21,8 +21,4 @@ def run(tmp_path_factory):
 @pytest.mark.load
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_comes_out_as_the_table_has_it(name, lab, run, tmp_path, monkeypatch):
-    happened, kept = FAULTS[name](Struck(lab, tmp_path, run, monkeypatch))
-    FAULTS_SEEN.append(f"{name} | {happened} | {kept}")
-    expected_happened, expected_kept = table(TABLE)[name]
-    assert fits(expected_happened, happened), happened
-    assert fits(expected_kept, kept), kept
+    comes_out(TABLE, name, FAULTS[name](Struck(lab, tmp_path, run, monkeypatch)))
