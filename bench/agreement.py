@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from perfkit.analysis import controls, statistics
+from perfkit.checkout import RUNS
 from perfkit.design.paired import HANDICAPS_PCT
 from perfkit.design.plan import B
 from perfkit.errors import PerfkitError
-from perfkit.record.runs import RUNS
 from perfkit.studies import compare
 from perfkit.studies.common import campaign
 

@@ -14,11 +14,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from perfkit import gate
+from perfkit.checkout import RUNS
+from perfkit.cli import gate
 from perfkit.design.arms import parse_arms
 from perfkit.design.parameters import PARAMETERS
 from perfkit.errors import PerfkitError
-from perfkit.record.runs import RUNS
 from perfkit.rig.generators import h2load
 from perfkit.studies import compare, engines
 from perfkit.studies.common import campaign

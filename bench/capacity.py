@@ -14,10 +14,10 @@ from pathlib import Path
 
 from perfkit.analysis import statistics
 from perfkit.analysis.comparison import BUSY
+from perfkit.checkout import RUNS
 from perfkit.design.factors import H2LOAD
 from perfkit.errors import PerfkitError
 from perfkit.record.load import load, load_finished
-from perfkit.record.runs import RUNS
 from perfkit.studies import sweep
 from perfkit.studies.common import campaign
 

@@ -15,11 +15,11 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from perfkit.checkout import RUNS
 from perfkit.design.arms import parse_arm
 from perfkit.design.plan import A, B
 from perfkit.errors import PerfkitError
 from perfkit.record.load import load, load_finished
-from perfkit.record.runs import RUNS
 from perfkit.rig import family, trial
 from perfkit.rig.process import Place
 from perfkit.rig.servers import serving

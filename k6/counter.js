@@ -20,6 +20,8 @@
 //   ANNOUNCE               1 logs "perfkit answered" when a VU has its first answer (0)
 //   SUMMARY                a file for the result as JSON (unset: a short table on stdout)
 //
+// own.js says how a method of one's own is called instead.
+//
 // A call belongs to the phase in which it starts: warmup, measure or cooldown, a VU tag that turns with the clock.
 // Nobody restarts when the window opens, and calls that run when it ends may end in peace.
 // setup() logs "perfkit window FROM UNTIL", in ms since the epoch.
@@ -27,6 +29,7 @@ import grpc from 'k6/net/grpc';
 import exec from 'k6/execution';
 import { sleep } from 'k6';
 import { Counter } from 'k6/metrics';
+import { isOwn, ownCalls, protoset } from './own.js';
 
 const setting = (name, otherwise) => (__ENV[name] === undefined || __ENV[name] === '' ? otherwise : __ENV[name]);
 
@@ -55,12 +58,17 @@ const CONNECTION = {
   ...(TLS_CA && { tls: { cacerts: open(TLS_CA), ...(TLS_CERT && { cert: open(TLS_CERT), key: open(setting('TLS_KEY', '')) }) } }),
 };
 
-const METHOD = 'counter.incrementCounter/increment';
+const TIMEOUT = `${TIMEOUT_S}s`;
 const REQUEST = { value: 1 };
-// The reply's text is not decoded: what was applied is proven by the server's final count.
-const PARAMS = { timeout: `${TIMEOUT_S}s`, discardResponseMessage: true, metadata: JSON.parse(setting('METADATA', '{}')) };
+const COUNTER = {
+  method: 'counter.incrementCounter/increment',
+  request: () => REQUEST,
+  // The reply's text is not decoded: what was applied is proven by the server's final count.
+  params: { timeout: TIMEOUT, discardResponseMessage: true, metadata: JSON.parse(setting('METADATA', '{}')) },
+  isGood: () => true,
+};
 const PAUSE_S = 1; // after a refused or lost connection: a dead server must not look fast
-const FAILURES = ['connect', ...Array.from({ length: 16 }, (_, i) => String(i + 1))];
+const FAILURES = ['connect', 'expect', ...Array.from({ length: 16 }, (_, i) => String(i + 1))];
 
 const sent = new Counter('sent');
 const acknowledged = new Counter('acknowledged');
@@ -68,7 +76,8 @@ const failed = new Counter('failed');
 const connected = new Counter('connected');
 
 const client = new grpc.Client();
-client.load([setting('PROTO', '') || decodeURIComponent(import.meta.resolve('../proto'))], 'counter.proto');
+if (!ADDRESSES.every((_, i) => isOwn(i))) client.load([setting('PROTO', '') || decodeURIComponent(import.meta.resolve('../proto'))], 'counter.proto');
+if (protoset) client.loadProtoset(protoset);
 
 const scenarios = {};
 const thresholds = {}; // empty ones: the way to have a submetric in the summary
@@ -81,7 +90,7 @@ ASKED.forEach((address, i) => {
   const length = `${WARMUP_MS + DURATION_MS + AFTER_MS}ms`;
   scenarios[name] = {
     ...model,
-    env: { SERVER: address },
+    env: { SERVER: address, IS_OWN: isOwn(i) ? '1' : '' },
     ...(IN_ONE ? { iterations: 1, maxDuration: length } : { duration: length }),
     gracefulStop: `${TIMEOUT_S + 2}s`,
   };
@@ -127,6 +136,7 @@ export function setup() {
   return { from, until: from + DURATION_MS };
 }
 
+let calls = null;
 let phase = '';
 let isConnected = false;
 let isAnnounced = !ANNOUNCE;
@@ -160,9 +170,12 @@ export default function ({ from, until }) {
 function call(from, until) {
   turnPhase(from, until);
   if (!isConnected && !connect()) return;
+  if (!calls) calls = __ENV.IS_OWN ? ownCalls(TIMEOUT) : COUNTER;
   sent.add(1);
-  const { status } = client.invoke(METHOD, REQUEST, PARAMS);
-  if (status === grpc.StatusOK) {
+  const { status, message } = client.invoke(calls.method, calls.request(), calls.params);
+  if (status === grpc.StatusOK && !calls.isGood(message)) {
+    failed.add(1, { status: 'expect' });
+  } else if (status === grpc.StatusOK) {
     acknowledged.add(1);
     if (!isAnnounced) {
       isAnnounced = true;
@@ -189,7 +202,7 @@ export function handleSummary(data) {
     return [
       `${address}: ${calls} calls acknowledged in ${DURATION_MS / 1000} s, ${((calls * 1000) / DURATION_MS).toFixed(1)}/s`,
       calls ? `  latency in ms: ${['avg', 'med', 'p(95)', 'max'].filter((stat) => stat in latency).map((stat) => `${stat} ${latency[stat].toFixed(3)}`).join(', ')}` : '',
-      ...failures.map(([status, n]) => `  failed with ${status === 'connect' ? 'no connection' : `status ${status}`}: ${n}`),
+      ...failures.map(([status, n]) => `  failed with ${status === 'connect' ? 'no connection' : status === 'expect' ? 'fields missing' : `status ${status}`}: ${n}`),
     ].filter((line) => line);
   });
   return { stdout: `${lines.join('\n')}\n` };

@@ -75,7 +75,7 @@ kill %1 %2
 
 def k6_operator(wanted: Wanted) -> str:
     """Return a ConfigMap of counter.js and a TestRun that runs it; results stay in the logs of its pods, unmerged."""
-    files = {path.name: path.read_text() for path in (ROOT / "k6" / "counter.js", ROOT / "proto" / "counter.proto")}
+    files = {path.name: path.read_text() for path in (*ROOT.glob("k6/*.js"), ROOT / "proto" / "counter.proto")}
     config = {
         "apiVersion": "v1",
         "kind": "ConfigMap",

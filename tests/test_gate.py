@@ -3,9 +3,9 @@ import json
 
 import pytest
 
-from perfkit import gate
 from perfkit.analysis.robust import Robustness
 from perfkit.analysis.statistics import Ratio
+from perfkit.cli import gate
 from perfkit.errors import PlanError
 from tests.analysis import test_comparison
 from tests.conftest import plan_compare

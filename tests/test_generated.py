@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from perfkit import gate
 from perfkit.analysis import comparison, levels, robust
+from perfkit.cli import gate
 from perfkit.design.arms import parse_arm, parse_arms
 from perfkit.design.plan import SOLO
 from perfkit.errors import PerfkitError

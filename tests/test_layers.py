@@ -6,11 +6,11 @@ from tests.conftest import ROOT
 FLOORS = [
     {"errors", "checkout"},
     {"design", "manifests"},
-    {"subject", "record"},
+    {"subject", "record", "service"},
     {"rig", "analysis"},
     {"studies"},
-    {"show"},
-    {"gate", "notebooks", "commands"},
+    {"show", "notebooks"},
+    {"cli"},
     {"__main__"},
 ]
 """From the ground up: a room may import only from rooms below it. docs/architecture.md says what each is."""

@@ -4,7 +4,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from perfkit.__main__ import main
+from perfkit.cli import main
 from perfkit.manifests import MANIFESTS, Wanted
 from tests.conftest import ROOT
 

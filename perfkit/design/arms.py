@@ -24,6 +24,9 @@ from perfkit.errors import PlanError
 FOREIGN, RUNNING = "exec", "addr"
 """Engines of arms that are the user's own: a command, and a server that runs already."""
 
+FOREIGN_OPTIONS = ("folder", "env")
+"""Of a command: where it runs, and a file of its environment."""
+
 RUNNING_OPTIONS = ("ca", "cert", "key", "metadata")
 """Of a server that runs already: PEM files of TLS, and metadata as a file of JSON, or env:NAME."""
 
@@ -46,14 +49,24 @@ class Arm:
     sync: str = ""
     sync_us: int = 0
     work_us: int = 0
+    folder: str = ""
+    """where a command of the user's own runs; empty: where perfkit does"""
+    env: str = ""
+    """a file of NAME=value lines for it; empty: this environment"""
 
     @property
     def name(self) -> str:
         """How the arm is written in full: `threads/inputQ?workers=10`, `exec:./server --port {port}`."""
         if self.is_foreign:
-            return f"{self.engine}:{self.command}"
+            own = "&".join(f"{name}={getattr(self, name)}" for name in FOREIGN_OPTIONS if getattr(self, name))
+            return f"{self.engine}{'?' if own else ''}{own}:{self.command}"
         options = (f"{name}={getattr(self, name)}" for name in OPTIONS if getattr(self, name) != DEFAULTS[name])
         return f"{self.engine}/{self.pattern}?{'&'.join(options)}".rstrip("?")
+
+    @property
+    def subject(self) -> str:
+        """What a command is known by: itself, and where and in which environment it runs."""
+        return self.name.removeprefix(f"{self.engine}:")
 
     @property
     def is_foreign(self) -> bool:
@@ -89,13 +102,15 @@ OPTIONS = tuple(factor.name for factor in ARM_FACTORS)
 
 
 def parse_arm(text: str, workers: int) -> Arm:
-    """Return the arm written `engine/pattern?option=value&…`, `pattern`, `exec:command {port}`, or `addr:HOST:PORT`.
+    """Return the arm written `engine/pattern?option=value&…`, `pattern`, or as one of the user's own.
+
+    Those are `exec:command {port}`, `exec?folder=DIR&env=FILE:command {port}` and `addr:HOST:PORT`.
 
     `workers` is for an arm that does not say. Patterns may be written in any case. An engine that is not installed is
     refused with the command that installs it.
     """
-    if text.strip().startswith(f"{FOREIGN}:"):
-        return _foreign(text.strip().removeprefix(f"{FOREIGN}:").strip())
+    if re.match(rf"{FOREIGN}[:?]", text.strip()):
+        return _foreign(text.strip())
     if text.strip().startswith(f"{RUNNING}:"):
         return _running(text.strip())
     subject, _, query = text.strip().partition("?")
@@ -161,6 +176,16 @@ def parse_arms(arms: object, workers: int) -> tuple[Arm, ...]:
     return parsed
 
 
+def refuse_mixed(arms: Sequence[Arm], call: object) -> None:
+    """Raise a PlanError where a method of one's own is to be called of perfkit's servers, which only count."""
+    own = [arm for arm in arms if not arm.is_foreign]
+    if call and own:
+        raise PlanError(
+            f"arm {own[0].name} serves the counter, and call={call}; name commands of your own, as in "
+            f"'{FOREIGN}:./server --port {{port}}', or leave call out"
+        )
+
+
 def told_apart(a: Arm, b: Arm) -> tuple[str, str]:
     """Return what to call two arms: their patterns where only those differ, of two commands the words that differ."""
     if a == b:
@@ -168,7 +193,7 @@ def told_apart(a: Arm, b: Arm) -> tuple[str, str]:
     if not a.is_foreign and replace(a, pattern=b.pattern) == b:
         return a.pattern, b.pattern
     if a.is_foreign and b.is_foreign:
-        its, others = a.command.split(), b.command.split()
+        its, others = ([one.folder, one.env, *one.command.split()] for one in (a, b))
         own = [word for word in its if word not in others]
         theirs = [word for word in others if word not in its]
         if own and theirs:
@@ -181,17 +206,20 @@ def _split(text: str) -> list[str]:
     found: list[str] = []
     for part in text.split(","):
         is_arm = re.match(
-            rf"\s*({FOREIGN}:|{RUNNING}:|({'|'.join(ENGINES)})/|({'|'.join(PATTERNS)})\b)", part, re.IGNORECASE
+            rf"\s*({FOREIGN}[:?]|{RUNNING}:|({'|'.join(ENGINES)})/|({'|'.join(PATTERNS)})\b)", part, re.IGNORECASE
         )
-        if found and found[-1].lstrip().startswith(f"{FOREIGN}:") and not is_arm:
+        if found and re.match(rf"\s*{FOREIGN}[:?]", found[-1]) and not is_arm:
             found[-1] += f",{part}"
         else:
             found.append(part)
     return found
 
 
-def _foreign(command: str) -> Arm:
-    written = f"{FOREIGN}:{command}"
+def _foreign(written: str) -> Arm:
+    head, _, command = written.partition(":")
+    command, options = command.strip(), read_options(head.partition("?")[2])
+    if strange := set(options) - set(FOREIGN_OPTIONS):
+        raise PlanError(f"arm {written!r} has no option {min(strange)!r}; it has {', '.join(FOREIGN_OPTIONS)}")
     try:
         words = shlex.split(command)
     except ValueError as error:
@@ -201,7 +229,7 @@ def _foreign(command: str) -> Arm:
             f"arm {written!r} does not say where the port goes; write {{port}} there, "
             f"as in '{FOREIGN}:./server --port {{port}}'"
         )
-    return Arm(FOREIGN, "", command=command)
+    return Arm(FOREIGN, "", command=command, folder=options.get("folder", ""), env=options.get("env", ""))
 
 
 def _running(text: str) -> Arm:

@@ -48,6 +48,7 @@ LOAD_FACTORS = (
     Factor("duration_s", "s", "seconds that the window was open", reading.seconds(0.1)),
     Factor("turn_ms", "ms", "length of a turn, ms; 0: no turns were taken", reading.whole(5)),
     Factor("generator", "", "load generator: k6 or h2load", reading.one_of(K6, H2LOAD)),
+    Factor("call", "", "gRPC method called of the user's own servers; missing: the counter's", reading.as_it_is),
     Factor("random_layout", "", "whether servers of a trial of several were laid out at random", reading.yes_or_no),
 )  # fmt: skip
 

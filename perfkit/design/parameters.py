@@ -84,6 +84,15 @@ PARAMETERS = {
         ),
         Parameter("pin", "keep servers and k6 on cores of their own", reading.yes_or_no),
         Parameter("start_s", "seconds that a server may take until it accepts calls", reading.seconds(0.1)),
+        Parameter(
+            "call", 'method of your own service, package.Service/Method; "": the counter of proto/counter.proto',
+            reading.path,
+        ),
+        Parameter("proto", 'its proto, a file or a folder; "": ask the server by reflection', reading.path),
+        Parameter("request", "its request as JSON, or a file with one a line, taken in turn", reading.path),
+        Parameter("random_requests", "True: draw requests at random, by the seed", reading.yes_or_no),
+        Parameter("metadata", "of each call: a file of JSON (name: text), or env:NAME", reading.path),
+        Parameter("expect", "fields that each reply must have, with commas between", reading.path),
         Parameter("k6", "the k6 program, by name or path", reading.path),
         Parameter(
             "cluster",
@@ -96,7 +105,7 @@ PARAMETERS = {
         Parameter("seed", "of the order of trials", reading.whole(0)),
         Parameter("studies", "how many comparisons", reading.whole(1)),
         Parameter("measure", "True: measure afresh; False: draw the stored runs", reading.yes_or_no),
-        Parameter("out", 'the run folder; "": a new one in data/runs, or the unfinished one of the same plan',
+        Parameter("out", 'the run folder; "": a new one, or the unfinished one of the same plan',
                   reading.path),
         Parameter("run", "the folder of a stored run: draw it, measure nothing", reading.path),
     )

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from perfkit.design.arms import Arm
 from perfkit.design.factors import H2LOAD, K6, KIND, LOAD_FACTORS
 from perfkit.errors import PlanError
+from perfkit.service.call import Call
 
 T = TypeVar("T")
 
@@ -46,6 +47,8 @@ class Load:
     generator: str = K6
     random_layout: bool = False
     """of servers in memory, also in trials of several"""
+    call: Call | None = None
+    """what is called of servers that are not perfkit's own; None: the counter"""
 
     @property
     def kind(self) -> tuple[object, ...]:

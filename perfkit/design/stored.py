@@ -5,6 +5,7 @@ from typing import Any
 from perfkit.design.arms import Arm
 from perfkit.design.paired import seats
 from perfkit.design.plan import AA, JOINT, SOLO, A, Cell, Load, Plan, Seat, StopRule, Trial
+from perfkit.service.call import stored as call
 
 READABLE = (1, 2)
 """Schemas of plan.json. 1 (to 0.1.0) had a sweep's levels and arms, or a comparison's a and b, instead of cells."""
@@ -16,7 +17,7 @@ def plan(data: dict[str, Any]) -> Plan:
         return _old_comparison(data) if data["kind"] == "compare" else _old_sweep(data)
     fields = {name: value for name, value in data.items() if name != "schema"}
     cells = tuple(
-        Cell(**{**cell, "seats": _seats(cell["seats"]), "load": Load(**cell["load"])}) for cell in data["cells"]
+        Cell(**{**cell, "seats": _seats(cell["seats"]), "load": _load(cell["load"])}) for cell in data["cells"]
     )
     return Plan(**{**fields, "cells": cells, "stop": StopRule(**data["stop"])})
 
@@ -25,7 +26,11 @@ def trial(data: dict[str, Any]) -> Trial:
     """Return the trial that a line of trials.jsonl tells of; those of schema 1 have no method."""
     both = _seats(data["seats"])
     method = data.get("method", SOLO if len(both) == 1 else JOINT)
-    return Trial(data["block"], method, both, Load(**data["load"]))
+    return Trial(data["block"], method, both, _load(data["load"]))
+
+
+def _load(data: dict[str, Any]) -> Load:
+    return Load(**{**data, "call": call(data.get("call"))})
 
 
 def _seats(data: list[dict[str, Any]]) -> tuple[Seat, ...]:

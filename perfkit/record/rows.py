@@ -99,6 +99,7 @@ def _row(result: TrialResult, position: int, names: Sequence[str], *, complete: 
         "pattern": seat.arm.pattern,
         **{factor.name: getattr(seat.arm, factor.name) for factor in ARM_FACTORS},
         **{factor.name: getattr(load, factor.name) for factor in LOAD_FACTORS},
+        "call": load.call.method if load.call and seat.arm.is_foreign else None,
         "started_at": result.started_at,
         "took_s": result.took_s,
         "attempt": result.attempt,

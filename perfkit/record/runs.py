@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from perfkit.checkout import ROOT
+from perfkit.checkout import RUNS
 from perfkit.design.paired import Pilot
 from perfkit.design.plan import SOLO, Plan
 from perfkit.errors import StoreError
@@ -30,10 +30,6 @@ from perfkit.record.load import (
     read_results,
 )
 from perfkit.record.results import TrialResult
-
-RUNS = ROOT / "data" / "runs"
-"""Where runs go that name no folder."""
-
 
 LONGEST = 60
 """Characters of a name that stand in a file's name."""

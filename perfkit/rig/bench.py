@@ -13,9 +13,10 @@ from perfkit.design.plan import Load, Plan, Trial
 from perfkit.record.environment import Environment
 from perfkit.rig import doctor, generators, host, trial
 from perfkit.rig.doctor import Finding
-from perfkit.rig.servers import STORE
+from perfkit.rig.servers import STORE, rehearsal
 from perfkit.rig.servers.asking import refuse_unreadable
 from perfkit.rig.trial import Measured
+from perfkit.rig.trial.serving import Methods
 from perfkit.subject.stores.disk import refuse_memory
 
 Measure = Callable[[Trial, int], Measured]
@@ -45,6 +46,7 @@ class Here:
 
     def __init__(self, loads: Iterable[Load] = (), k6: str = "k6") -> None:
         self._k6, self._loads = k6, tuple(loads)
+        self._methods: Methods = {}
 
     @cached_property
     def _programs(self) -> generators.Programs:
@@ -58,6 +60,7 @@ class Here:
                 if arm.is_durable:
                     refuse_memory(folder, f"arm {arm.name}")
         _ = self._programs  # or a LoadError
+        self._methods = rehearsal.rehearse(plans, rehearsal.read(plans))
 
     def environment(self, arms: Sequence[Arm]) -> Environment:  # noqa: D102
         return host.collect({name: program.version for name, program in self._programs.items()}, arms)
@@ -73,4 +76,4 @@ class Here:
         for left in folder.glob(f"{STORE}*"):  # by one that was killed
             shutil.rmtree(left)
         with host.alone():
-            yield lambda one, attempt: trial.measure(one, attempt, self._programs, placement)
+            yield lambda one, attempt: trial.measure(one, attempt, self._programs, placement, self._methods)

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from perfkit.checkout import ROOT
+from perfkit.checkout import IS_CHECKOUT, PACKAGE, ROOT
 from perfkit.design.arms import Arm
 from perfkit.design.factors import H2LOAD, K6
 from perfkit.design.plan import Cell
@@ -55,29 +55,35 @@ def collect(generators: Mapping[str, str], arms: Sequence[Arm] = ()) -> Environm
         git_commit=_git_commit(),
         code=code_digest(),
         alike=process.can_lay_alike(),
-        programs={arm.command: _program_digest(arm.command) for arm in arms if arm.is_foreign and not arm.runs_already},
+        programs={arm.subject: _program_digest(arm) for arm in arms if arm.is_foreign and not arm.runs_already},
     )
 
 
-def code_digest(root: Path = ROOT) -> str:
-    """Return a digest of the files of MEASURING, by name and content."""
-    paths = [
-        path for name in MEASURING for path in ((root / name).rglob("*") if (root / name).is_dir() else [root / name])
-    ]
-    return _digest(root, (path for path in sorted(paths) if path.suffix in (".py", ".js", ".proto")))
+def code_digest(package: Path = PACKAGE, root: Path = ROOT) -> str:
+    """Return a digest of the files of MEASURING, by name and content; the same in a checkout and in a wheel."""
+    named: dict[str, Path] = {}
+    for name in MEASURING:
+        home = package.parent if name.startswith("perfkit/") else root
+        path = home / name
+        named |= {
+            str(one.relative_to(home)): one
+            for one in (path.rglob("*") if path.is_dir() else [path])
+            if one.suffix in (".py", ".js", ".proto")
+        }
+    return _digest(sorted(named.items()))
 
 
-def _program_digest(command: str) -> str:
+def _program_digest(arm: Arm) -> str:
     """Return a digest of those words of a command that are programs or files; what these load is not in it."""
-    words = shlex.split(command)
-    files = [shutil.which(words[0]), *words[1:]]
-    return _digest(None, (Path(word) for word in files if word and Path(word).is_file()))
+    first, *others = shlex.split(arm.command)
+    home = Path(arm.folder).expanduser()
+    files = [Path(shutil.which(first) or home / first), *(home / word for word in (*others, arm.env) if word)]
+    return _digest((path.name, path) for path in files if path.is_file())
 
 
-def _digest(root: Path | None, paths: Iterable[Path]) -> str:
+def _digest(named: Iterable[tuple[str, Path]]) -> str:
     digest = hashlib.sha256()
-    for path in paths:
-        name = path.relative_to(root) if root else path.name
+    for name, path in named:
         digest.update(f"{name}\0{path.stat().st_size}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -174,6 +180,8 @@ def _autogroup() -> bool | None:
 
 
 def _git_commit() -> str:
+    if not IS_CHECKOUT:
+        return ""  # where a package lies may be in somebody else's repository
     try:
         # A hook's GIT_DIR is another repository's; and that somebody else owns the checkout does not change its commit.
         described = subprocess.run(

@@ -62,8 +62,9 @@ def child(
     stderr: IO[bytes] | int,
     guarded: bool = False,
     variables: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `argv` in a process group of its own; whatever is left of that at the end is killed.
+    """Run `argv` in a process group of its own, in `folder`; whatever is left of that at the end is killed.
 
     On Linux the child is killed when the thread that started it dies; what it has started itself is only where it is
     `guarded`. Signals meant for this process's terminal don't reach it: ending it in order is the caller's to do.
@@ -77,6 +78,7 @@ def child(
         stdout=stdout,
         stderr=stderr,
         env=environment() if variables is None else variables,
+        cwd=folder,
         start_new_session=place.own_session,
         process_group=None if place.own_session else 0,
     )

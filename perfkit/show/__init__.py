@@ -16,11 +16,11 @@ def draw(name: str, folder: str | Path, *, keep: bool = True) -> "Image":
     """
     from matplotlib import style  # noqa: PLC0415 - heavy
 
-    from perfkit.show.figures import commit, compare, engines, kit, levels, published, robust, sweep  # noqa: PLC0415 - heavy
+    from perfkit.show.figures import commit, compare, engines, kit, levels, published, several, sweep  # noqa: PLC0415 - heavy
 
     known: dict[str, Any] = {
         name: (function, module.inputs)
-        for module in (levels, sweep, compare, robust, engines, commit, published)
+        for module in (levels, sweep, compare, several, engines, commit, published)
         for name, function in module.ALL.items()
     }
     if name not in known:

@@ -1,10 +1,14 @@
-"""What a comparison says under several kinds of load: whether its answer holds, what moves it, and a row a load."""
+"""What several answers to one question say: under several kinds of load, and of several stored runs."""
 
-from perfkit.analysis import comparison, robust
+from collections.abc import Sequence
+
+from perfkit.analysis import comparison, robust, statistics
 from perfkit.analysis.robust import Robustness
 from perfkit.analysis.statistics import Ratio
 from perfkit.design.plan import Load
 from perfkit.show import words
+from perfkit.studies import history
+from perfkit.studies.history import Stored
 
 MOVED = {"generator": "the load generator", "vus": "the number of VUs", "random_layout": "the layout of memory"}
 """factor that a comparison is varied in → what to call it in a sentence"""
@@ -76,3 +80,23 @@ def table(robustness: Robustness) -> str:
         served = words.percent(one.throughput) if one.throughput else "no verdict"
         lines.append(f"| {kind(one.load)} | {cost} | {served} | {one.verdict} |")
     return f"# {sentence(robustness)}\n\n" + "\n".join(lines)
+
+
+def over_runs(runs: Sequence[Stored]) -> str:
+    """Return from what to what the ratios of stored runs went, in one sentence."""
+    old, new = runs[0], runs[-1]
+    changed = history.changes(old, new)
+    if not changed:
+        return f"{len(runs)} runs, of which the first and the last have nothing in common that is known"
+    told = [f"{name} {changed_by(old, new, name)}" for name in changed]
+    return f"From {old.name} to {new.name}: {'; '.join(told)}"
+
+
+def changed_by(old: Stored, new: Stored, name: str) -> str:
+    """Return how a ratio went from one run to another, and whether that is beyond chance."""
+    change = statistics.quotient(new.ratios[name], old.ratios[name])
+    low, high = change.interval
+    if not (old.is_trusted and new.is_trusted):
+        return "is not known: a run is not trusted"
+    went = "rose" if low > 1 else "fell" if high < 1 else "was not shown to change"
+    return f"{went}, {words.percent(change)}"

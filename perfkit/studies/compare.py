@@ -4,19 +4,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from perfkit.analysis import comparison, robust
 from perfkit.analysis.comparison import Answer
 from perfkit.analysis.robust import Robustness
-from perfkit.design.arms import parse_arm
+from perfkit.design.arms import parse_arm, refuse_mixed
 from perfkit.design.factors import H2LOAD, K6, KIND
 from perfkit.design.paired import refuse_unturnable, seats, turn_for
 from perfkit.design.parameters import explained
 from perfkit.design.plan import AA, SOLO, TURNS, Cell, Load, Plan, StopRule, refuse_impossible
 from perfkit.errors import PlanError
 from perfkit.record.load import load, load_plan
+from perfkit.service.call import asked
 from perfkit.studies.common import campaign
 from perfkit.studies.common.study import ONE, Plans, Study
 
@@ -43,6 +45,12 @@ def compare(
     share_session: object = False,
     pin: object = True,
     start_s: object = 30,
+    call: object = "",
+    proto: object = "",
+    request: object = "",
+    random_requests: object = False,
+    metadata: object = "",
+    expect: object = "",
     k6: object = "k6",
     cluster: object = "",
     server_on: object = "",
@@ -78,18 +86,21 @@ def _plans(
     pin: bool,
     start_s: float,
     seed: int,
+    **service: Any,
 ) -> Plans:
     if rate is not None and not (solo or method == SOLO):
         raise PlanError(f"rate={rate} is of solo trials, and solo=False; say solo=True or leave the rate out")
     if turn_ms and method != TURNS:
         raise PlanError(f"turn_ms={turn_ms} is of trials by turns, and method={method}; leave one out")
-    all_seats = seats(parse_arm(str(a), workers), parse_arm(str(b), workers))
+    both, call = (parse_arm(str(a), workers), parse_arm(str(b), workers)), asked(**service)
+    refuse_mixed(both, call)
+    all_seats = seats(*both)
     if method == TURNS:
         turn_ms = turn_ms or turn_for(all_seats)
         refuse_unturnable(all_seats, turn_ms)
     cells: list[Cell] = []
     for generator, level in product((K6, H2LOAD) if robust else generators, ROBUST_VUS if robust else (vus,)):
-        alone = Load(level, warmup_s, duration_s, rate, generator=generator)
+        alone = Load(level, warmup_s, duration_s, rate, generator=generator, call=call)
         if method == SOLO:  # laid out at random in any case
             cells += [Cell(SOLO, (seat,), alone) for seat in all_seats]
             continue

@@ -31,7 +31,7 @@ def published(
 ) -> Path:
     """Return the folder of two runs of ours, `study-manner` and `kept-connections`: of the stored examples.
 
-    With `measure`, both are measured into `out` ("": data/runs/published of the checkout), about 15 minutes; what is
+    With `measure`, both are measured into `out` ("": `published` where runs go), about 15 minutes; what is
     there already is kept, so that a start of the same continues. Parameters are those of
     notebooks/published.ipynb, and of `sweep`.
     """

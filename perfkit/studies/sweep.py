@@ -4,16 +4,18 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from perfkit.analysis import contrast, levels, statistics
 from perfkit.analysis.levels import CPU, SweepAnswer
 from perfkit.checkout import ROOT
-from perfkit.design.arms import parse_arms
+from perfkit.design.arms import parse_arms, refuse_mixed
 from perfkit.design.paired import refuse_unturnable, seats, turn_for
 from perfkit.design.parameters import LEVELS, explained
 from perfkit.design.plan import SOLO, TURNS, A, B, Cell, Load, Plan, Seat, StopRule, refuse_impossible
 from perfkit.errors import PlanError
 from perfkit.record.load import load, load_environment, load_plan
+from perfkit.service.call import asked
 from perfkit.studies.common import campaign
 from perfkit.studies.common.study import ONE, Plans, Study
 
@@ -37,6 +39,12 @@ def sweep(
     workers: object = 10,
     pin: object = True,
     start_s: object = 30,
+    call: object = "",
+    proto: object = "",
+    request: object = "",
+    random_requests: object = False,
+    metadata: object = "",
+    expect: object = "",
     k6: object = "k6",
     cluster: object = "",
     server_on: object = "",
@@ -69,8 +77,10 @@ def _plans(
     pin: bool,
     start_s: float,
     seed: int,
+    **service: Any,
 ) -> Plans:
-    subjects = parse_arms(arms, workers)
+    subjects, call = parse_arms(arms, workers), asked(**service)
+    refuse_mixed(subjects, call)
     first, *others = subjects
     together = seats(first, *others, alternating=True)
     one_at_a_time = method == SOLO or not others
@@ -83,7 +93,7 @@ def _plans(
         refuse_unturnable(together, turn_ms)
     cells: list[Cell] = []
     for level in vus:
-        load = Load(level, warmup_s, duration_s, rate, connect_per_iteration, generator=generator)
+        load = Load(level, warmup_s, duration_s, rate, connect_per_iteration, generator=generator, call=call)
         every = 1 if one_at_a_time else math.ceil(repeats / MOST_SOLO)
         cells += [Cell(SOLO, (Seat(A if arm == first else B, arm),), load, every) for arm in subjects]
         if not one_at_a_time:

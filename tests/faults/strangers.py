@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import perfkit
-from perfkit import gate, notebooks
-from perfkit.__main__ import main
+from perfkit import notebooks
 from perfkit.checkout import ROOT
+from perfkit.cli import gate, main
 from perfkit.design.arms import parse_arm
 from perfkit.design.plan import Load
 from perfkit.errors import PerfkitError, PlanError

@@ -3,7 +3,7 @@ import resource
 
 import pytest
 
-from perfkit.__main__ import main
+from perfkit.cli import main
 from perfkit.rig import doctor, process
 from perfkit.rig.doctor import Finding
 

@@ -7,8 +7,8 @@ import pytest
 
 import perfkit
 from perfkit import notebooks
-from perfkit.__main__ import BAD_INPUT, main
 from perfkit.analysis import contrast
+from perfkit.cli import BAD_INPUT, main
 from perfkit.design.arms import parse_arm
 from perfkit.errors import PlanError, ServerError, StoreError
 from perfkit.show import report_commit, words

@@ -94,7 +94,7 @@ class Cheat(mutex.MutexCounter):
             request.answer(self._state.add(request.by, request.wanted))
             self._state.commit(1)
 PATTERNS["mutex"] = Cheat
-from perfkit.__main__ import main
+from perfkit.cli import main
 main()
 """
 

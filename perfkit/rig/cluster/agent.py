@@ -18,12 +18,13 @@ from perfkit.rig.cluster import clock
 from perfkit.rig.cluster.deadline import Deadline, Held, deadline
 from perfkit.rig.cluster.told import Loaded, LoadSeen, ServersSeen
 from perfkit.rig.doctor import Finding
-from perfkit.rig.generators.contract import Part, RunningLoad, Window
+from perfkit.rig.generators.contract import Part, RunningLoad, Target, Window
 from perfkit.rig.generators.k6 import RunningK6
 from perfkit.rig.servers.asking import refuse_unreadable, settings
+from perfkit.rig.servers.rehearsal import rehearse
 from perfkit.rig.trial.observing import observe, sleep_until
 from perfkit.rig.trial.placement import Placement, place
-from perfkit.rig.trial.serving import Ended, Servers, servers, taking_turns
+from perfkit.rig.trial.serving import Ended, Methods, Servers, servers, taking_turns
 from perfkit.subject.stores.disk import refuse_memory
 
 
@@ -39,10 +40,11 @@ class Agent:
         self._placement = Placement()
         self._deadline: Deadline | None = None
         self._programs: generators.Programs = {}
+        self._methods: Methods = {}
         self._servers: Servers | None = None
         self._load: RunningLoad | None = None
         self._asked: Trial | None = None
-        self._part: tuple[Sequence[str], Load, Part] | None = None
+        self._part: tuple[Sequence[Target], Load, Part] | None = None
         self._held = Held(self)
 
     async def now(self) -> float:
@@ -78,7 +80,7 @@ class Agent:
         self._session.enter_context(host.alone())
         self._deadline = self._session.enter_context(deadline(os.getpid() if self._ends_stopped else 0))
 
-    def refuse(self, plans: Sequence[Plan], hosts: int) -> None:
+    def refuse(self, plans: Sequence[Plan], hosts: int, methods: Methods, address: str) -> None:
         """Raise a PerfkitError where these can't be served or, on so many `hosts`, loaded here."""
         for plan in plans:
             host.refuse_connections(plan.cells, hosts or 1)
@@ -86,6 +88,7 @@ class Agent:
             for arm in plan.arms if not hosts else ():
                 if arm.is_durable:
                     refuse_memory(Path(tempfile.gettempdir()), f"arm {arm.name}")
+        self._methods = rehearse(plans, methods, address) if not hosts else {}
 
     def describe(self, loads: Sequence[Load], k6: str, arms: Sequence[Arm], *, serves: bool) -> Environment:
         """Return what this host is; a LoadError where it is to load and has no generator for that."""
@@ -97,12 +100,12 @@ class Agent:
         """Return what can and can't be measured on this host."""
         return doctor.examine(k6, Path(tempfile.gettempdir()))
 
-    def serve(self, trial: Trial, within_s: float) -> list[str]:
-        """Start the trial's servers, to end after so long at the latest; return their addresses."""
+    def serve(self, trial: Trial, within_s: float) -> list[Target]:
+        """Start the trial's servers, to end after so long at the latest; return where they are."""
         self._begin(trial)
-        self._servers = self._trial.enter_context(servers(trial, self._placement))
+        self._servers = self._trial.enter_context(servers(trial, self._placement, self._methods))
         self._keep((one.pid for one in self._servers.all if one.pid), within_s)
-        return self._servers.addresses
+        return self._servers.targets
 
     def ready(self) -> bool | None:
         """Wait until the servers accept calls; return whether their memory is laid out alike, None: not known."""
@@ -110,10 +113,10 @@ class Agent:
         self._servers.ready()
         return self._servers.are_alike()
 
-    def load(self, trial: Trial, addresses: Sequence[str], lead_s: float, part: Part, within_s: float) -> None:
+    def load(self, trial: Trial, targets: Sequence[Target], lead_s: float, part: Part, within_s: float) -> None:
         """Have this host's part of the load ready to begin; the window will open `lead_s` after it has."""
         self._begin(trial)
-        self._part = addresses, replace(trial.load, warmup_s=lead_s), part
+        self._part = targets, replace(trial.load, warmup_s=lead_s), part
         if trial.load.generator == K6:
             self._start_load()
             assert isinstance(self._load, RunningK6)  # noqa: S101 - as asked for
@@ -219,10 +222,10 @@ class Agent:
     def _start_load(self, opens_at_ms: int | None = None) -> None:
         assert self._part is not None  # noqa: S101 - `load` says
         assert self._asked is not None  # noqa: S101
-        addresses, load, part = self._part
+        targets, load, part = self._part
         place, ways = process.Place(self._placement.generator), settings(self._asked.seats)
         self._load = self._trial.enter_context(
-            generators.running(self._programs, addresses, load, place, opens_at_ms, part, ways)
+            generators.running(self._programs, targets, load, place, opens_at_ms, part, ways)
         )
 
     def _keep(self, groups: Iterable[int], within_s: float) -> None:

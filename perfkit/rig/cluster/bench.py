@@ -14,6 +14,7 @@ from perfkit.rig.bench import Measure
 from perfkit.rig.cluster import trial
 from perfkit.rig.cluster.hosts import Hosts
 from perfkit.rig.doctor import Finding
+from perfkit.rig.servers import rehearsal
 
 DESCRIBED_S = 30.0
 """How long a host may take to look at itself."""
@@ -35,8 +36,12 @@ class Cluster:
                 f"vus={fewest} are fewer than the {several} hosts that load, and each needs one at least; ask for more "
                 "VUs, or name fewer hosts"
             )
+        methods = rehearsal.read(plans)
+        starting_s = sum(plan.start_s * len(plan.arms) for plan in plans)
         for one in hosts.all:
-            hosts.ask(one, "refuse", tuple(plans), 0 if one is hosts.server else several)
+            share = 0 if one is hosts.server else several
+            told = hosts.call(one, "refuse", tuple(plans), share, methods, hosts.server.address)
+            told.result(hosts.patience.answer_s + (starting_s if methods and not share else 0.0))
 
     def environment(self, arms: Sequence[Arm]) -> Environment:  # noqa: D102
         key = tuple(arms)

@@ -53,12 +53,12 @@ def _measure(trial: Trial, attempt: int, hosts: Hosts) -> Measured:
     hosts.tick()
     before = hosts.clocks()
     refuse_vague(before, load.duration_s)
-    addresses = hosts.ask(server, "serve", trial, longest_s)
+    targets = hosts.ask(server, "serve", trial, longest_s)
     lead_s = _lead_s(trial)
     getting_ready = [
         hosts.call(server, "ready"),
         *(
-            hosts.call(one, "load", trial, addresses, lead_s, Part(number, len(loading), GRID), longest_s)
+            hosts.call(one, "load", trial, targets, lead_s, Part(number, len(loading), GRID), longest_s)
             for number, one in enumerate(loading)
         ),
     ]

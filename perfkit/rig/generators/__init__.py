@@ -8,7 +8,7 @@ from perfkit.design.factors import H2LOAD, K6
 from perfkit.design.plan import Load
 from perfkit.record.calls import Calls, Distribution
 from perfkit.rig.generators import h2load, k6
-from perfkit.rig.generators.contract import Part, Program, RunningLoad
+from perfkit.rig.generators.contract import Part, Program, RunningLoad, Target
 from perfkit.rig.process import Place
 
 Programs = Mapping[str, Program]
@@ -25,22 +25,22 @@ def find(loads: Iterable[Load] = (), k6_program: str = "k6") -> Programs:
 
 def running(
     programs: Programs,
-    addresses: Sequence[str],
+    targets: Sequence[Target],
     load: Load,
     place: Place,
     opens_at_ms: int | None = None,
     part: Part | None = None,
     settings: Mapping[str, str] | None = None,
 ) -> AbstractContextManager[RunningLoad]:
-    """Load all `addresses` at once from one process of the generator that the load asks for.
+    """Load all `targets` at once from one process of the generator that the load asks for.
 
     With a `part` of the load, the window is appointed: h2load begins at once, k6 when it is told to. counter.js is told
     `settings` too.
     """
     program = programs[load.generator]
     if load.generator == H2LOAD:
-        return h2load.running(program, addresses, load, place, opens_at_ms, part)
-    return k6.running(program, addresses, load, place, opens_at_ms, part, settings)
+        return h2load.running(program, targets, load, place, opens_at_ms, part)
+    return k6.running(program, targets, load, place, opens_at_ms, part, settings)
 
 
 def seen(calls: Calls, replied_with: int | None, reply_bytes: int | None, *, by_turns: bool) -> Calls:

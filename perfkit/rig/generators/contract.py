@@ -10,6 +10,7 @@ from perfkit.design.plan import Load
 from perfkit.errors import LoadError
 from perfkit.record.calls import Calls
 from perfkit.rig import family
+from perfkit.service.called import Called
 
 OPENING_S, OPENING_VU_S = 0.6, 0.004
 """What each of several servers and generators may take until all VUs are there, connected and answered: so much, and so
@@ -40,6 +41,15 @@ class Program:
     name: str
     path: str
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server to be loaded."""
+
+    address: str
+    called: Called | None = None
+    """what is called there; None: the counter"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,17 @@ from perfkit.design.factors import H2LOAD
 from perfkit.design.plan import Load
 from perfkit.errors import LoadError
 from perfkit.record.calls import Calls, Distribution, enough_samples
-from perfkit.rig.generators.contract import AFTER_S, PERCENTILES, Part, Program, RunningLoad, Window, opening, said_by
+from perfkit.rig.generators.contract import (
+    AFTER_S,
+    PERCENTILES,
+    Part,
+    Program,
+    RunningLoad,
+    Target,
+    Window,
+    opening,
+    said_by,
+)
 from perfkit.rig.process import Place, child
 
 INSTALL = "install it (apt install nghttp2-client, brew install nghttp2, conda install nghttp2) or use generator=k6"
@@ -121,17 +131,17 @@ class RunningH2load(RunningLoad):
 @contextmanager
 def running(
     h2load: Program,
-    addresses: Sequence[str],
+    targets: Sequence[Target],
     load: Load,
     place: Place,
     opens_at_ms: int | None = None,
     part: Part | None = None,
 ) -> Iterator[RunningH2load]:
-    """Load the one address with a connection a VU, each with one call at a time, offered at `rate` if there is one.
+    """Load the one target with a connection a VU, each with one call at a time, offered at `rate` if there is one.
 
     With a `part`, it has so many of them.
     """
-    (address,) = addresses
+    (target,) = targets
     from_ms = opens_at_ms or opening(load, 1)
     window = Window(from_ms, from_ms + round(load.duration_s * 1e3))
     with tempfile.TemporaryDirectory(prefix="perfkit-") as folder, tempfile.TemporaryFile() as log:
@@ -147,7 +157,7 @@ def running(
             "--header=content-type: application/grpc", "--header=te: trailers",
             f"--data={body}", f"--log-file={calls}",
             *([f"--rps={load.rate / load.vus:g}"] if load.rate else []),
-            f"http://{address}{METHOD}",
+            f"http://{target.address}{METHOD}",
         ]  # fmt: skip
         with child(argv, place, stdout=log, stderr=subprocess.STDOUT) as process:
             yield RunningH2load(process, log, calls, window, vus, since_s, part.percentiles if part else ())

@@ -18,7 +18,7 @@ from perfkit.design.plan import TIMEOUT_S, Load
 from perfkit.errors import LoadError
 from perfkit.record.calls import Calls, Distribution, enough_samples
 from perfkit.rig import family, process
-from perfkit.rig.generators.contract import AFTER_S, PERCENTILES, Part, Program, RunningLoad, Window, said_by
+from perfkit.rig.generators.contract import AFTER_S, PERCENTILES, Part, Program, RunningLoad, Target, Window, said_by
 from perfkit.rig.generators.k6_control import Control, segment
 from perfkit.rig.ports import free_port
 from perfkit.rig.process import Place, child
@@ -36,8 +36,8 @@ INSTALL = (
 START_S = 30.0 + process.START_S
 """How long k6 may take to initialise its VUs, while servers start; 1,000 take a second."""
 
-FAILED_STATUSES = ("connect", *map(str, range(1, 17)))
-"""What counter.js counts failures by: no connection, or a gRPC status code."""
+FAILED_STATUSES = ("connect", "expect", *map(str, range(1, 17)))
+"""What counter.js counts failures by: no connection, a reply without what it must have, or a gRPC status code."""
 
 
 def find(program: str = "k6") -> Program:
@@ -124,14 +124,14 @@ class RunningK6(RunningLoad):
 @contextmanager
 def running(
     k6: Program,
-    addresses: Sequence[str],
+    targets: Sequence[Target],
     load: Load,
     place: Place,
     opens_at_ms: int | None = None,
     part: Part | None = None,
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[RunningK6]:
-    """Load all `addresses` at once from one k6 process; one that shall open its window then says who is answered.
+    """Load all `targets` at once from one k6 process; one that shall open its window then says who is answered.
 
     With a `part` of the load k6 gets ready and begins when it is told to. `settings` are more of counter.js's.
     """
@@ -141,7 +141,7 @@ def running(
         config, summary = Path(folder, "config.json"), Path(folder, "summary.json")
         config.write_text("{}")  # instead of the user's own, which could change the load
         asked = {
-            "ADDRESS": ",".join(addresses),
+            "ADDRESS": ",".join(one.address for one in targets),
             "VUS": load.vus,
             "RATE": load.rate or 0,
             "WARMUP_S": load.warmup_s,
@@ -155,6 +155,7 @@ def running(
             "PERCENTILES": ",".join(part.percentiles if part else PERCENTILES),
             "SUMMARY": summary,
             "PROTO": SCRIPT.parent.parent / "proto",
+            **_own(targets, Path(folder)),
         }
         argv = [k6.path, "run", "--quiet", "--no-color", "--log-format=raw", f"--config={config}"]
         argv += [f"--address={control.address if control else ''}", *(segment(part) if part else ())]
@@ -168,11 +169,25 @@ def running(
                 started,
                 log,
                 summary,
-                len(addresses),
+                len(targets),
                 is_script=is_script,
                 percentiles=part.percentiles if part else (),
                 control=control,
             )
+
+
+def _own(targets: Sequence[Target], folder: Path) -> dict[str, object]:
+    """Write what k6/own.js needs to know of a method of the user's own into files; return where it is told."""
+    known = {one.called for one in targets} - {None}
+    if not known:
+        return {}
+    (called,) = known  # a trial has one load
+    assert called is not None  # noqa: S101 - as was just said
+    descriptors, told = folder / "descriptors", folder / "own.json"
+    descriptors.write_bytes(called.descriptors)
+    told.write_text(json.dumps(called.settings()))
+    have_it = ",".join(str(int(one.called is not None)) for one in targets)
+    return {"OWN": told, "PROTOSET": descriptors, "OWN_SERVERS": have_it}
 
 
 def calls(summary: dict[str, Any], server: int, percentiles: Sequence[str] = ()) -> Calls:

@@ -8,16 +8,25 @@ from perfkit.rig.ports import LOOPBACK
 from perfkit.rig.process import START_S, Place
 from perfkit.rig.servers import foreign, own, running
 from perfkit.rig.servers.own import STORE, Final, RunningServer
+from perfkit.service.called import Called
 
 __all__ = ["STORE", "Final", "RunningServer", "serving"]
 
 
 def serving(
-    arm: Arm, place: Place, start_s: float = START_S, folder: Path | None = None, address: str = LOOPBACK
+    arm: Arm,
+    place: Place,
+    start_s: float = START_S,
+    folder: Path | None = None,
+    address: str = LOOPBACK,
+    called: Called | None = None,
 ) -> AbstractContextManager[RunningServer]:
-    """Serve an arm on a free port until the end, unless it runs already; one with a store has its files in `folder`."""
+    """Serve an arm on a free port until the end, unless it runs already; one with a store has its files in `folder`.
+
+    `called` is the method of a server that is not perfkit's own; None: it counts.
+    """
     if arm.runs_already:
-        return running.server(arm)
+        return running.server(arm, called)
     if arm.is_foreign:
-        return foreign.server(arm, place, start_s, address)
+        return foreign.server(arm, place, start_s, address, called)
     return own.server(arm, place, start_s, folder, address)

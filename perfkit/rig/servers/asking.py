@@ -1,24 +1,24 @@
-"""How a server that is not perfkit's own is asked for its count, and how a client gets to it."""
+"""How a client gets to a server that is not perfkit's own, and asks for its count, its health, or one reply."""
 
 import json
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+from grpc_health.v1 import health_pb2
 
 from perfkit._proto import counter_pb2, counter_pb2_grpc
 from perfkit.design.arms import read_options
 from perfkit.design.plan import Cell, Seat
-from perfkit.errors import PlanError
+from perfkit.errors import PlanError, ServerError
 from perfkit.rig.generators import h2load
+from perfkit.service.call import FROM_ENVIRONMENT, read_metadata
+from perfkit.service.called import Called
 
 CALL_S = 5.0
 """How long one call that asks for the count may take."""
-
-FROM_ENVIRONMENT = "env:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +36,7 @@ class Way:
 
     def secrets(self) -> dict[str, str]:
         """Return the metadata of each call; a PlanError where there is none to read."""
-        if not self.metadata:
-            return {}
-        try:
-            if self.metadata.startswith(FROM_ENVIRONMENT):
-                text = os.environ[self.metadata.removeprefix(FROM_ENVIRONMENT)]
-            else:
-                text = Path(self.metadata).read_text()
-            told = json.loads(text)
-        except (OSError, KeyError, ValueError) as error:
-            raise PlanError(f"metadata={self.metadata} can't be read ({type(error).__name__}: {error})") from error
-        if not isinstance(told, dict) or not all(isinstance(value, str) for value in told.values()):
-            raise PlanError(f'metadata={self.metadata} must be a JSON object of texts, as in {{"authorization": "…"}}')
-        return {name.lower(): value for name, value in told.items()}
+        return read_metadata(self.metadata)
 
     def settings(self) -> dict[str, str]:
         """Return what counter.js must be told of it, in its environment: a command line is for all to see."""
@@ -124,3 +112,48 @@ def ask(way: Way) -> Told:
         call = counter_pb2_grpc.incrementCounterStub(channel).increment  # type: ignore[no-untyped-call]
         reply = call(counter_pb2.incrementBy(value=0), timeout=CALL_S, metadata=tuple(way.secrets().items()))
     return Told(reply.message)
+
+
+HEALTH = "/grpc.health.v1.Health/Check"
+
+HEARD_S = 1.0
+"""How long one attempt to reach a server may take."""
+
+NOT_YET = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+"""Statuses of a server that may only not be there yet."""
+
+
+def is_serving(way: Way) -> bool | None:
+    """Return what a server's health service says; None where it has none. grpc.RpcError where it does not answer."""
+    with way.channel() as channel:
+        check = channel.unary_unary(
+            HEALTH, health_pb2.HealthCheckRequest.SerializeToString, health_pb2.HealthCheckResponse.FromString
+        )
+        try:
+            told = check(health_pb2.HealthCheckRequest(), timeout=HEARD_S)
+        except grpc.RpcError as error:
+            if error.code() in NOT_YET:
+                raise
+            return None  # it has none, or knows no health of the whole
+    return bool(told.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def try_call(way: Way, called: Called, server: str) -> None:
+    """Call a method once; a ServerError where the reply is not good, grpc.RpcError where there is none yet."""
+    with way.channel() as channel:
+        unary: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/{called.call.method}")
+        metadata = tuple({**way.secrets(), **called.metadata}.items())
+        try:
+            reply = unary(called.encoded(), timeout=CALL_S, metadata=metadata)
+        except grpc.RpcError as error:
+            if error.code() in NOT_YET:
+                raise
+            raise ServerError(
+                f"server {server} answered {called.call.method} with {error.code().name} ({error.details()}); the "
+                f"request was {called.requests[0][:120]}"
+            ) from error
+    if missing := called.missing(reply):
+        raise ServerError(
+            f"server {server} answered {called.call.method} without what expect names: {missing}; the request was "
+            f"{called.requests[0][:120]}"
+        )

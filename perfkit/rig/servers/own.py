@@ -18,6 +18,7 @@ from perfkit.errors import ServerError
 from perfkit.record.calls import Section, section
 from perfkit.rig.ports import LOOPBACK, free_port
 from perfkit.rig.process import START_S, Place, child
+from perfkit.service.called import Called
 
 STORE = ".store-"
 """How folders begin in which the servers of a trial have their files."""
@@ -47,6 +48,8 @@ class RunningServer:
         self.pid = process.pid
         self.has_usual_words = True
         """whether its replies have the wire contract's words, so that their length is known"""
+        self.called: Called | None = None
+        """the method of the user's own that it has; None: the counter"""
         self._process = process
         self._log = log
 
@@ -103,9 +106,12 @@ class RunningServer:
         return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
     def _output(self) -> str:
-        self._log.seek(0)
-        text = self._log.read().decode(errors="replace").strip()
+        text = self._text().decode(errors="replace").strip()
         return f"; it said: {text[-500:]}" if text else ""
+
+    def _text(self) -> bytes:
+        self._log.seek(0)
+        return self._log.read()
 
 
 @contextmanager

@@ -10,18 +10,20 @@ import psutil
 from perfkit.design.arms import Arm
 from perfkit.errors import ServerError
 from perfkit.rig import family
-from perfkit.rig.servers.asking import ask, way_to
+from perfkit.rig.servers.asking import ask, try_call, way_to
 from perfkit.rig.servers.own import Final, RunningServer
+from perfkit.service.called import Called
 
 
 class AddressedServer(RunningServer):
     """A server that somebody else has started."""
 
-    def __init__(self, arm: Arm) -> None:
+    def __init__(self, arm: Arm, called: Called | None = None) -> None:
         self.name = arm.name
         self.way = way_to(arm.address)
         self.address = self.way.address
         self.pid = 0
+        self.called = called
         self.has_usual_words = False
         self._began_at: int | None = None
         host, _, port = self.address.rpartition(":")
@@ -33,6 +35,9 @@ class AddressedServer(RunningServer):
 
     def ready(self) -> None:
         """See that it answers, and whether its count can prove anything."""
+        if self.called:
+            self.try_call()
+            return
         told, again = self._count(), self._count()
         # One that counts calls which only ask, or that others call too, proves nothing.
         self._began_at = told if told == again else None
@@ -44,25 +49,38 @@ class AddressedServer(RunningServer):
 
     def stop(self) -> Final:
         """Ask for the final count; it runs on."""
+        if self.called:
+            return Final(None)
         told = self._count()
         return Final(told - self._began_at if told is not None and self._began_at is not None else None)
+
+    def try_call(self) -> None:
+        """Call its method once; a ServerError where the reply is not good."""
+        assert self.called is not None  # noqa: S101 - asked only where there is one
+        try:
+            try_call(self.way, self.called, self.name)
+        except grpc.RpcError as error:
+            raise self._silent(self.called.call.method, error) from error
+
+    def _silent(self, method: str, error: grpc.RpcError) -> ServerError:
+        return ServerError(
+            f"server {self.name} did not answer {method} ({error.code().name}: {error.details()}); does it run there, "
+            "and is it the counter of proto/counter.proto, or has it the method that call names?"
+        )
 
     def _count(self) -> int | None:
         try:
             told = ask(self.way)
         except grpc.RpcError as error:
-            raise ServerError(
-                f"server {self.name} did not answer increment(value=0) ({error.code().name}: {error.details()}); does "
-                "it run there, and is it the counter of proto/counter.proto?"
-            ) from error
+            raise self._silent("increment(value=0)", error) from error
         self.has_usual_words = told.is_usual and self._began_at == 0
         return told.count
 
 
 @contextmanager
-def server(arm: Arm) -> Iterator[AddressedServer]:
+def server(arm: Arm, called: Called | None = None) -> Iterator[AddressedServer]:
     """Give a server that runs already; it is left as it is."""
-    yield AddressedServer(arm)
+    yield AddressedServer(arm, called)
 
 
 def _listener(host: str, port: int) -> int:

@@ -17,7 +17,7 @@ from perfkit.rig.host import usable_cpus
 from perfkit.rig.servers.asking import settings
 from perfkit.rig.trial.observing import Family, observe
 from perfkit.rig.trial.placement import Placement
-from perfkit.rig.trial.serving import servers, taking_turns
+from perfkit.rig.trial.serving import Methods, servers, taking_turns
 
 AFTER_WINDOW_S = TIMEOUT_S + 20
 """How long a generator may take after the window: the last calls' time limit, and a summary of a million samples."""
@@ -37,13 +37,15 @@ Measured = tuple[TrialResult, list[dict[str, Any]]]
 """a result, and all that each generator said of it"""
 
 
-def measure(trial: Trial, attempt: int, programs: Programs, placement: Placement) -> Measured:
+def measure(
+    trial: Trial, attempt: int, programs: Programs, placement: Placement, methods: Methods | None = None
+) -> Measured:
     """Run one trial, all its servers afresh; by turns each with a generator of its own, else with one for all.
 
     Whatever breaks the load or a server raises with the trial's name: it never becomes a number.
     """
     try:
-        return _measure(trial, attempt, programs, placement)
+        return _measure(trial, attempt, programs, placement, methods or {})
     except PerfkitError as error:
         raise broken(trial, error) from error
 
@@ -56,16 +58,16 @@ def broken(trial: Trial, error: PerfkitError) -> PerfkitError:
     )
 
 
-def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placement) -> Measured:
+def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placement, methods: Methods) -> Measured:
     started_at, started_s = datetime.now(UTC).isoformat(timespec="milliseconds"), time.monotonic()
     by_turns = trial.method == TURNS
     with ExitStack() as stack:
-        served = stack.enter_context(servers(trial, placement))
+        served = stack.enter_context(servers(trial, placement, methods))
         # k6 gets ready beside them and waits for them; a command's count must be known before the load.
         at_once = trial.load.generator == K6 and not any(seat.arm.is_foreign for seat in trial.seats)
         if not at_once:
             served.ready()
-        shares = [[address] for address in served.addresses] if by_turns else [served.addresses]
+        shares = [[target] for target in served.targets] if by_turns else [served.targets]
         started_loads_s, crowd = time.monotonic(), (trial.load.generator, trial.load.vus, len(shares))
         opens_at_ms = opening(trial.load, len(shares), _TOOK_S.get(crowd)) if by_turns else None
         place, ways = process.Place(placement.generator), settings(trial.seats)

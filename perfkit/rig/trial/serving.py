@@ -1,7 +1,7 @@
 """The servers of a trial on this machine: started, laid out alike, and stopped together."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from perfkit.design.plan import SOLO, Trial
 from perfkit.record.results import Usage
 from perfkit.rig import family, process
-from perfkit.rig.generators.contract import Window
+from perfkit.rig.generators.contract import Target, Window
 from perfkit.rig.servers import Final, RunningServer, serving
 from perfkit.rig.trial.placement import Placement
 from perfkit.rig.trial.turns import RunningTurns, turns
+from perfkit.service.call import Call
+from perfkit.service.called import Called
+
+Methods = Mapping[Call, Called]
+"""what is called of the user's own servers → all that this needs"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +51,9 @@ class Servers:
         self._place = place
 
     @property
-    def addresses(self) -> list[str]:
-        """Where they listen, or will."""
-        return [one.address for one in self.all]
+    def targets(self) -> list[Target]:
+        """Where they listen, or will, and what is called there."""
+        return [Target(one.address, one.called) for one in self.all]
 
     def ready(self) -> None:
         """Wait until all accept calls."""
@@ -75,14 +80,17 @@ class Servers:
 
 
 @contextmanager
-def servers(trial: Trial, placement: Placement) -> Iterator[Servers]:
+def servers(trial: Trial, placement: Placement, methods: Methods) -> Iterator[Servers]:
     """Start the servers of a trial; those that were not stopped are killed at the end."""
+    called = methods[trial.load.call] if trial.load.call else None
     alike = placement.alike and trial.method != SOLO and not trial.load.random_layout
     where = process.Place(placement.server, alike=alike, own_session=placement.own_sessions)
     with ExitStack() as stack:
         yield Servers(
             [
-                stack.enter_context(serving(seat.arm, where, placement.start_s, placement.folder, placement.address))
+                stack.enter_context(
+                    serving(seat.arm, where, placement.start_s, placement.folder, placement.address, called)
+                )
                 for seat in trial.seats
             ],
             where,

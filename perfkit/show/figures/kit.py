@@ -233,11 +233,16 @@ def keep(figure: Figure, run: str | Path, name: str) -> Image:
     try:
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.png").write_bytes(shown.data)
-        with mpl.rc_context({"svg.hashsalt": name}):  # the same data, the same bytes
-            figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+        write_svg(figure, folder / f"{name}.svg")
     except OSError as error:  # a stored run may be somebody else's: what it shows matters more
         _log.warning("figure %s is shown only, %s can't be written: %s", name, folder, error.strerror)
     return shown
+
+
+def write_svg(figure: Figure, path: Path) -> None:
+    """Write a figure as SVG: the same data, the same bytes."""
+    with mpl.rc_context({"svg.hashsalt": path.stem}):
+        figure.savefig(path, format="svg", metadata={"Date": None})
 
 
 def image(figure: Figure) -> Image:

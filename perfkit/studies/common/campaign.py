@@ -9,6 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from perfkit.analysis import stopping
+from perfkit.checkout import RUNS
 from perfkit.design.paired import Pilot, piloted
 from perfkit.design.plan import CONTROL, HANDICAP, SOLO, A, Load, Plan, Seat, Trial
 from perfkit.errors import LoadError
@@ -44,7 +45,7 @@ def _go(study: Study, values: Mapping[str, object], *, measuring: bool) -> Path:
     show: Any = values.get(SHOW)
     if ONE in plans:
         with (
-            _bench(plans, Path(settings["out"] or runs.RUNS), **_where(settings)) as bench,
+            _bench(plans, Path(settings["out"] or RUNS), **_where(settings)) as bench,
             _opened(plans[ONE], bench, settings["out"]) as opened,
         ):
             if measuring:
@@ -53,10 +54,10 @@ def _go(study: Study, values: Mapping[str, object], *, measuring: bool) -> Path:
                 _measure(opened, bench, show=show)
                 _settle(opened.finished, warnings)
             return opened.folder
-    folder = Path(settings["out"]) if settings["out"] else runs.RUNS / study.name
+    folder = Path(settings["out"]) if settings["out"] else RUNS / study.name
     with _bench(plans, folder, **_where(settings)) as bench:
         if measuring:
-            warnings = _warnings(bench, runs.RUNS.parent)
+            warnings = _warnings(bench, RUNS.parent)
             _settle([one for run in _each(plans, folder, bench) for one in load_finished(run)], warnings)
         else:
             _unfinished(plans, folder, bench)

@@ -7,7 +7,7 @@ import pytest
 from distributed import Client
 
 import perfkit
-from perfkit.__main__ import main
+from perfkit.cli import main
 from perfkit.record.load import load_environment, read_results
 from perfkit.record.merging import GRID
 from perfkit.record.rows import PERCENTILES

@@ -1,9 +1,10 @@
 """The answer of a comparison for machines: as JSON, and as a gate that a CI job can fail on."""
 
-import argparse
 import re
 from dataclasses import dataclass
 from typing import Any
+
+import click
 
 from perfkit.analysis.comparison import METRICS, Answer
 from perfkit.analysis.robust import Robustness
@@ -29,12 +30,30 @@ class Gate:
     above: bool
     percent: float
 
+    @property
+    def text(self) -> str:
+        """How it is written."""
+        return f"{self.metric}{'>' if self.above else '<'}{self.percent:g}%"
+
+
+class GateType(click.ParamType[Gate]):
+    """A gate, as an option has it."""
+
+    name = "gate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Gate:
+        """Read it."""
+        try:
+            return value if isinstance(value, Gate) else parse(value)
+        except PlanError as error:
+            self.fail(str(error), param, ctx)
+
 
 def parse(text: str) -> Gate:
-    """Read a gate like `cpu_per_call>5%` or `throughput<-3%`."""
+    """Read a gate like `cpu_per_call>5%` or `throughput<-3%`; a PlanError where it is none."""
     written = re.fullmatch(r"\s*(\w+)\s*([<>])\s*([-+]?\d+(?:\.\d+)?)\s*%\s*", text)
     if written is None or written[1] not in METRICS:
-        raise argparse.ArgumentTypeError(
+        raise PlanError(
             f"{text!r} is no gate; write one of {', '.join(METRICS)}, then > or <, then per cent: 'cpu_per_call>5%'"
         )
     return Gate(written[1], written[2] == ">", float(written[3]))
@@ -45,7 +64,7 @@ def refuse_unmeasurable(gate: Gate, plan: Plan) -> None:
     by_turns = plan.paired == TURNS and gate.metric == "throughput"
     if gate.metric != "cpu_per_call" and not by_turns and not plan.loads(SOLO):
         raise PlanError(
-            f"--fail-if {gate.metric}: this comparison does not measure it; solo trials do (--solo True, --method solo)"
+            f"--fail-if {gate.metric}: this comparison does not measure it; solo trials do (--solo, --method solo)"
         )
 
 
@@ -59,7 +78,7 @@ def judge(gate: Gate, found: Robustness) -> str:
 
 
 def _judge(gate: Gate, answer: Answer) -> str:
-    result = _metrics(answer).get(gate.metric)
+    result = metrics(answer).get(gate.metric)
     if not answer.is_trusted or result is None or result.low is None or result.high is None:
         return OPEN
     threshold = 1 + gate.percent / 100
@@ -81,7 +100,7 @@ def as_json(found: Robustness) -> dict[str, Any]:
         "effects": {effect.factor: _as_json(effect) for effect in found.effects},
         "loads": [
             {"load": dict(zip(KIND, one.load.kind, strict=True)), "verdict": one.verdict,
-             "metrics": {name: _as_json(result) for name, result in _metrics(one).items()}}
+             "metrics": {name: _as_json(result) for name, result in metrics(one).items()}}
             for one in found.answers
         ],
     }  # fmt: skip
@@ -91,7 +110,7 @@ def as_json(found: Robustness) -> dict[str, Any]:
         "vus": answer.plan.vus,
         "blocks": answer.blocks,
         "seconds": round(answer.seconds, 1),
-        "metrics": {name: _as_json(result) for name, result in _metrics(answer).items()},
+        "metrics": {name: _as_json(result) for name, result in metrics(answer).items()},
         "solo": {name: _as_json(answer.solo[name]) for name in PAIRED_TOO if name in answer.solo},
         "controls": {name: {**_as_json(control.result), "ok": control.ok} for name, control in answer.controls.items()},
         "verdict": answer.verdict,
@@ -101,10 +120,12 @@ def as_json(found: Robustness) -> dict[str, Any]:
     }
 
 
-def _metrics(answer: Answer) -> dict[str, Ratio]:
+def metrics(answer: Answer) -> dict[str, Ratio]:
+    """Return metric → b's to a's; solo trials give those that paired ones don't measure."""
     paired = {"cpu_per_call": answer.cpu_per_call, "throughput": answer.throughput}
     solo = {name: result for name, result in answer.solo.items() if name not in PAIRED_TOO}
-    return solo | {name: result for name, result in paired.items() if result}
+    known = {name: result for name, result in paired.items() if result}
+    return {**known, **{name: result for name, result in solo.items() if name not in known}}
 
 
 def _as_json(result: Ratio) -> dict[str, Any]:

@@ -1,0 +1,69 @@
+// A method of one's own instead of the counter, for counter.js. perfkit drives it; by hand:
+//
+//   k6 run -e ADDRESS=127.0.0.1:50061 -e OWN=$PWD/own.json -e PROTOSET=$PWD/greeter.protoset k6/counter.js
+//
+// What can be set with -e, beside counter.js's own:
+//   OWN          a file of JSON, an absolute path (unset: the counter is called):
+//                method    package.Service/Method
+//                requests  a list of requests, taken in turn; each VU begins at another one
+//                seed      a number: draw requests at random instead, each VU by a seed of its own (null)
+//                metadata  of each call, an object of texts
+//                expect    a list of paths, each a list of field names: a reply without one of them has failed
+//   PROTOSET     what protoc --include_imports --descriptor_set_out wrote, an absolute path
+//   OWN_SERVERS  with several in ADDRESS, 1 for those that have the method and 0 for counters, commas between (all have)
+import exec from 'k6/execution';
+import { SharedArray } from 'k6/data';
+
+const FILE = __ENV.OWN || '';
+
+// One copy for all VUs: a file of requests may be large.
+const [told] = FILE ? new SharedArray('own', () => [JSON.parse(open(FILE))]) : [null];
+const requests = FILE ? new SharedArray('requests', () => JSON.parse(open(FILE)).requests) : [];
+
+export const protoset = FILE ? __ENV.PROTOSET : '';
+
+export function isOwn(server) {
+  const own = __ENV.OWN_SERVERS;
+  return FILE !== '' && (!own || own.split(',')[server] === '1');
+}
+
+// mulberry32: small, and the same in every k6.
+function randoms(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+function order() {
+  const vu = exec.vu.idInTest;
+  if (told.seed === null) {
+    let taken = vu - 1;
+    return () => taken++ % requests.length;
+  }
+  const random = randoms(told.seed * 1000003 + vu);
+  return () => Math.floor(random() * requests.length);
+}
+
+const isSet = (value) =>
+  Array.isArray(value) ? value.length > 0 : value !== null && typeof value === 'object' ? Object.keys(value).length > 0 : !['', '0', 0, false, null, undefined].includes(value);
+
+function hasAll(message) {
+  return told.expect.every((path) => isSet(path.reduce((value, field) => (value ? value[field] : undefined), message)));
+}
+
+// What a VU calls: method, its next request, the parameters of each call, and whether a reply with status 0 is good.
+export function ownCalls(timeout) {
+  const next = order();
+  const params = { timeout, metadata: told.metadata, discardResponseMessage: !told.expect.length };
+  const fixed = requests.length === 1 ? requests[0] : null;
+  return {
+    method: told.method,
+    request: fixed ? () => fixed : () => requests[next()],
+    params,
+    isGood: told.expect.length ? hasAll : () => true,
+  };
+}

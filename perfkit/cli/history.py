@@ -1,0 +1,53 @@
+"""Commands that read several stored runs of one question."""
+
+from pathlib import Path
+
+import click
+from matplotlib import style
+
+from perfkit.cli import HELP
+from perfkit.errors import StoreError
+from perfkit.show import robust, words
+from perfkit.show.figures import kit, several
+from perfkit.studies.history import changes, differences, read_all
+
+
+def command(name: str) -> click.Command:
+    """Return the command of this name."""
+    return {"diff": diff, "history": history}[name]
+
+
+@click.command(help=f"{HELP['diff']} The older is told by its trials, not by its place.")
+@click.argument("runs", nargs=2, type=click.Path(path_type=Path))
+def diff(runs: tuple[Path, Path]) -> None:
+    """Print the change of each ratio, then what else is not the same."""
+    old, new = read_all(runs)
+    print(f"{old.name} ({old.started_at[:16]}) → {new.name} ({new.started_at[:16]})")
+    for name in changes(old, new):
+        print(f"{name}: {robust.changed_by(old, new, name)}")
+        print(f"  before {words.percent(old.ratios[name])}, now {words.percent(new.ratios[name])}")
+    apart = differences(old.environment, new.environment)
+    print("Not the same:" if apart else "Nothing else is known to differ: commit, programs and packages are the same.")
+    for line in apart:
+        print(f"  {line}")
+
+
+@click.command(help=f"{HELP['history']} Each run lies in a folder of its own there.")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--figure", type=click.Path(path_type=Path), help="a file for the picture, SVG  [default: in FOLDER]")
+def history(folder: Path, figure: Path | None) -> None:
+    """Print a line a run, and draw them."""
+    found = sorted(path.parent for path in folder.glob("*/plan.json"))
+    if len(found) < 2:
+        raise StoreError(f"{folder} holds {len(found)} runs, and a history needs two; name the folder above theirs")
+    runs = read_all(found)
+    for run in runs:
+        told = "; ".join(f"{name} {words.percent(one)}" for name, one in run.ratios.items()) or "nothing is known"
+        print(f"{run.started_at[:16]} {run.name}: {told}{'' if run.is_trusted else ' (not trusted)'}")
+    path = figure or folder / "history.svg"
+    try:
+        with style.context(["default", {"text.parse_math": False}]):
+            kit.write_svg(several.line(runs), path)
+    except OSError as error:
+        raise StoreError(f"can't write {path}: {error.strerror}; name another with --figure") from error
+    print(f"{robust.over_runs(runs)}.\nfigure: {path}")
