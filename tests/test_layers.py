@@ -5,13 +5,13 @@ from tests.conftest import ROOT
 
 FLOORS = [
     {"errors", "checkout"},
-    {"design", "manifests"},
-    {"subject", "record", "service"},
+    {"service", "manifests"},
+    {"design"},
+    {"subject", "record"},
     {"rig", "analysis"},
     {"studies"},
     {"show", "notebooks"},
     {"cli"},
-    {"__main__"},
 ]
 """From the ground up: a room may import only from rooms below it. docs/architecture.md says what each is."""
 
@@ -47,7 +47,7 @@ def graph():
 
 
 def room(module: str) -> str:
-    return module.split(".", maxsplit=1)[0]
+    return "cli" if module == "__main__" else module.split(".", maxsplit=1)[0]
 
 
 def test_every_module_has_a_room():

@@ -173,8 +173,8 @@ def test_the_shell_runs_the_sweep_on_this_environments_kernel_with_progress(tmp_
         (["--vus", "0"], "vus=0"),
         (["--vus=-5"], "vus=-5"),
         (["--vus", "abc"], "vus='abc'"),
-        (["--vuss", "5"], "unrecognized arguments: --vuss"),
-        (["--vu", "5"], "unrecognized arguments: --vu"),
+        (["--vuss", "5"], "No such option '--vuss'. Did you mean '--vus'?"),
+        (["--vu", "5"], "No such option '--vu'"),
         (["--repeats", "0"], "repeats=0"),
         (["--duration-s", "0"], "duration_s=0"),
         (["--arms", "mutex,x"], "arm 'x' is unknown"),
@@ -183,11 +183,7 @@ def test_the_shell_runs_the_sweep_on_this_environments_kernel_with_progress(tmp_
     ],
 )
 def test_the_shell_refuses_bad_input_in_one_line(tmp_path, capsys, arguments, message):
-    try:
-        code = main(["sweep", *arguments, "--out", str(tmp_path / "run")])
-    except SystemExit as error:  # argparse's way
-        code = error.code
-    assert code == 2
+    assert main(["sweep", *arguments, "--out", str(tmp_path / "run")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
@@ -198,13 +194,12 @@ def test_bad_input_gives_a_shell_exit_code_2_and_no_traceback(tmp_path):
 
 
 def test_help_has_every_parameter_with_its_default(capsys):
-    with pytest.raises(SystemExit):
-        main(["compare", "--help"])
+    assert main(["compare", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     for name, parameter in CATALOGUE["compare"].parameters.items():
         assert f"--{name.replace('_', '-')}" in text
-        assert parameter.help.split(";")[0] in text
-    assert "(threads/inputQ)" in text
+        assert parameter.help.split(";")[0].removeprefix("True: ") in text
+    assert "[default: threads/inputQ]" in text
 
 
 def test_make_hands_every_variable_on_as_an_option():

@@ -222,7 +222,7 @@ def _flagged(one: Flagged) -> str:
 
 def flagged(flag: Flag, trials: int, of: int, which: str) -> str:
     """Return what a flag limits, and in how many trials."""
-    return f"{flag.sentence} in {f'all {of} trials' if trials == of else f'{trials} of {of} trials ({which})'}."
+    return f"{flag.sentence} in {trials} of {of} trials ({which})."
 
 
 def detectable(result: Ratio | None) -> str:

@@ -87,7 +87,7 @@ def test_calls_that_run_when_the_signal_comes_are_answered(serve):
     ("arguments", "message"),
     [
         (["--pattern", "spinlock"], "arm 'threads/spinlock"),
-        (["--pattern", "mutex", "--port", "70000"], "'70000' is no port"),
+        (["--pattern", "mutex", "--port", "70000"], "70000 is not in the range"),
         (["--pattern", "mutex", "--workers", "0"], "workers"),
         (["--pattern", "mutex", "--host", "203.0.113.1", "--port", "0"], "can't listen on 203.0.113.1:0"),
         ([], "--pattern"),

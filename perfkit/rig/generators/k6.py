@@ -12,18 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from perfkit.checkout import ROOT
 from perfkit.design.factors import K6
-from perfkit.design.plan import TIMEOUT_S, Load
+from perfkit.design.plan import Load
 from perfkit.errors import LoadError
 from perfkit.record.calls import Calls, Distribution, enough_samples
 from perfkit.rig import family, process
-from perfkit.rig.generators.contract import AFTER_S, PERCENTILES, Part, Program, RunningLoad, Target, Window, said_by
+from perfkit.rig.generators.contract import PERCENTILES, Part, Program, RunningLoad, Target, Window, said_by
 from perfkit.rig.generators.k6_control import Control, segment
+from perfkit.rig.generators.k6_script import SCRIPT, told
 from perfkit.rig.ports import free_port
 from perfkit.rig.process import Place, child
-
-SCRIPT = ROOT / "k6" / "counter.js"
 
 OLDEST = (1, 1)
 REFUSED = (1, 2)  # its gRPC module mishandles message types; mended in 1.3
@@ -136,27 +134,10 @@ def running(
     With a `part` of the load k6 gets ready and begins when it is told to. `settings` are more of counter.js's.
     """
     with tempfile.TemporaryDirectory(prefix="perfkit-") as folder, tempfile.TemporaryFile() as log:
-        appointed = opens_at_ms is not None or part is not None
         control = Control(free_port()) if part else None
         config, summary = Path(folder, "config.json"), Path(folder, "summary.json")
         config.write_text("{}")  # instead of the user's own, which could change the load
-        asked = {
-            "ADDRESS": ",".join(one.address for one in targets),
-            "VUS": load.vus,
-            "RATE": load.rate or 0,
-            "WARMUP_S": load.warmup_s,
-            "OPENS_AT": opens_at_ms or "",
-            "AFTER_S": AFTER_S if appointed else 0,
-            "WAIT_S": process.START_S,
-            "ANNOUNCE": int(appointed),
-            "DURATION_S": load.duration_s,
-            "CONNECT_PER_ITERATION": int(load.connect_per_iteration),
-            "TIMEOUT_S": TIMEOUT_S,
-            "PERCENTILES": ",".join(part.percentiles if part else PERCENTILES),
-            "SUMMARY": summary,
-            "PROTO": SCRIPT.parent.parent / "proto",
-            **_own(targets, Path(folder)),
-        }
+        asked = told(targets, load, opens_at_ms, part, summary)
         argv = [k6.path, "run", "--quiet", "--no-color", "--log-format=raw", f"--config={config}"]
         argv += [f"--address={control.address if control else ''}", *(segment(part) if part else ())]
         for name, value in asked.items():
@@ -174,20 +155,6 @@ def running(
                 percentiles=part.percentiles if part else (),
                 control=control,
             )
-
-
-def _own(targets: Sequence[Target], folder: Path) -> dict[str, object]:
-    """Write what k6/own.js needs to know of a method of the user's own into files; return where it is told."""
-    known = {one.called for one in targets} - {None}
-    if not known:
-        return {}
-    (called,) = known  # a trial has one load
-    assert called is not None  # noqa: S101 - as was just said
-    descriptors, told = folder / "descriptors", folder / "own.json"
-    descriptors.write_bytes(called.descriptors)
-    told.write_text(json.dumps(called.settings()))
-    have_it = ",".join(str(int(one.called is not None)) for one in targets)
-    return {"OWN": told, "PROTOSET": descriptors, "OWN_SERVERS": have_it}
 
 
 def calls(summary: dict[str, Any], server: int, percentiles: Sequence[str] = ()) -> Calls:

@@ -107,14 +107,7 @@ def positions(levels: Sequence[float | str]) -> list[float]:
     return [float(number) for number in range(len(levels))]
 
 
-def against(
-    axes: Axes,
-    table: pd.DataFrame,
-    metric: str,
-    factor: str = "vus",
-    *,
-    geometric: bool = False,
-) -> None:
+def against(axes: Axes, table: pd.DataFrame, metric: str, factor: str = "vus", *, geometric: bool = False) -> None:
     """Draw a metric of every arm against a factor: each trial a dot, the mean over blocks with its interval.
 
     Trials with a flag that makes the metric void are hollow. Where the factor is an option of arms, those that differ
