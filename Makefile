@@ -5,7 +5,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep compare test quick quick-tests bench lab lock check
+.PHONY: help setup sweep compare test load-tests waiting-tests quick quick-tests bench lab lock check
 
 help:
 	@echo "make sweep VUS=500   set up, run the experiment, say where the executed notebook lies"
@@ -46,9 +46,17 @@ check: $(READY)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-# Those that start load run alone, one after the other: they would spoil each other's trials.
+# Those that start load run one after the other: they would spoil each other's trials. Those that mostly wait run
+# beside them, and have temporary files, and with them the lock of who measures, of their own.
 test: quick
-	$(VENV)/bin/python -m pytest -m load
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target load-tests waiting-tests
+
+load-tests: $(READY)
+	$(VENV)/bin/python -m pytest -m "load and not waiting"
+
+waiting-tests: $(READY)
+	@own=$$(mktemp -d /tmp/t.XXXX) && TMPDIR=$$own $(VENV)/bin/python -m pytest -m "load and waiting"; \
+	    ended=$$?; rm -rf $$own; exit $$ended
 
 quick: $(READY)
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check quick-tests

@@ -16,6 +16,7 @@ from perfkit.design.arms import parse_arms
 from perfkit.design.plan import Load
 from perfkit.rig import trial
 from perfkit.rig.generators import k6
+from perfkit.rig.generators.contract import Target
 from perfkit.rig.process import Place
 from perfkit.rig.servers import serving
 from perfkit.studies import engines
@@ -48,7 +49,7 @@ def soaked(arm, load):
     with serving(arm, Place(placement.server)) as server:
         server.ready()
         address = server.address
-        with k6.running(k6.find(), [address], load, Place(placement.generator)) as running:
+        with k6.running(k6.find(), [Target(address)], load, Place(placement.generator)) as running:
             window = running.window()
             early, late = (_looked(server.pid, at) for at in (window.from_ms / 1e3 + SETTLED_S, window.until_ms / 1e3))
             calls = k6.calls(running.finish(60), 0)

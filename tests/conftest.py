@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 SMALL = {"vus": "2,5", "method": "solo", "duration_s": 0.7, "warmup_s": 0.3, "repeats": 2}
 """A sweep of a dozen seconds."""
 
-SMALL_COMPARISON = {"vus": 5, "duration_s": 0.7, "warmup_s": 0.3, "budget_s": 5, "solo": True}
+SMALL_COMPARISON = {"vus": 5, "duration_s": 0.7, "warmup_s": 0.3, "budget_s": 5}
 
 
 OF_THE_MINUTE = {"stolen time", "busy cores"}
@@ -41,11 +41,17 @@ NEEDS_LOAD = {"measured", "compared", "lab", "ours", "slow_engine"}
 """Fixtures that start load."""
 
 
+WAITING = ("tests/test_browser.py", "tests/test_notebooks.py", "tests/studies/", "tests/rig/cluster/")
+"""Where tests that take load wait for kernels, browsers and hosts for most of their time."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts load by way of a fixture; `make quick` runs the rest."""
+    """Mark what starts load by way of a fixture, which `make quick` leaves out; and what waits meanwhile."""
     for item in items:
         if NEEDS_LOAD & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.load)
+        if item.nodeid.startswith(WAITING):
+            item.add_marker(pytest.mark.waiting)
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +78,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small comparison, really measured, with solo trials in it."""
+    """A small comparison, really measured."""
     folder = tmp_path_factory.mktemp("runs") / "compared"
     return perfkit.compare(**SMALL_COMPARISON, out=folder)
 

@@ -162,13 +162,12 @@ def test_arms_are_called_by_their_patterns_where_only_those_differ():
     assert comparison.names(more) == ("exec:./s {port}", "exec:./s --fast {port}"), "one has no word of its own"
 
 
-def test_a_real_comparison_finds_the_handicap_and_carries_solo_trials(compared):
+def test_a_real_comparison_finds_the_handicap(compared):
     import perfkit
 
     told = perfkit.answer(compared)
     assert told.blocks >= 6
     assert told.controls["handicap"].result.ratio > 1.02
-    assert "cpu_per_call" in told.solo
     assert told.seconds > 10
     joined = load(compared, "turns")
     assert joined.groupby("block")["share"].sum().tolist() == pytest.approx([1.0] * joined["block"].nunique())

@@ -21,7 +21,7 @@ from perfkit.rig import trial
 from tests.conftest import FAULTS_SEEN, OF_THE_MINUTE, command_of, on_disk
 from tests.rig.test_process import gone_within
 
-PLAN = {"vus": [2], "method": "solo", "duration_s": 1, "warmup_s": 0.3, "repeats": 1}
+PLAN = {"vus": [2], "method": "solo", "duration_s": 0.7, "warmup_s": 0.3, "repeats": 1}
 """Two trials."""
 
 FAULTS: dict[str, Callable[["Bench"], tuple[str, str]]] = {}

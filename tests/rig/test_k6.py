@@ -12,6 +12,7 @@ from perfkit.design.plan import Load
 from perfkit.errors import LoadError
 from perfkit.rig import process
 from perfkit.rig.generators import k6
+from perfkit.rig.generators.contract import Target
 from perfkit.rig.process import Place
 from perfkit.rig.servers import serving
 from tests.conftest import ROOT
@@ -113,7 +114,7 @@ def test_a_load_on_nobody_is_counted_as_failures_with_a_pause(monkeypatch):
     """A dead server must not look fast."""
     monkeypatch.setattr(process, "START_S", 0.1)  # how long k6 waits for it
     load = Load(vus=2, warmup_s=0, duration_s=2)
-    with k6.running(k6.find(), ["127.0.0.1:9"], load, Place()) as running:
+    with k6.running(k6.find(), [Target("127.0.0.1:9")], load, Place()) as running:
         running.window()
         calls = k6.calls(running.finish(60), 0)
     assert calls.acknowledged_total == 0
@@ -144,7 +145,7 @@ def test_a_server_that_dies_under_load_is_counted_as_failures_with_a_pause():
     load = Load(vus=3, warmup_s=0, duration_s=3)
     with (
         serving(arm, process.Place()) as server,
-        k6.running(k6.find(), [server.address], load, Place()) as running,
+        k6.running(k6.find(), [Target(server.address)], load, Place()) as running,
     ):
         running.window()
         time.sleep(1)
