@@ -88,6 +88,7 @@ def _compare(json_file: Path | None, summary: Path | None, gates: tuple[gate.Gat
 
 def _refuse_unwritable(name: str, path: Path) -> None:
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a"):
             pass
     except OSError as error:

@@ -56,16 +56,24 @@ def seats(a: Arm, *others: Arm, alternating: bool = False) -> tuple[Seat, ...]:
 
 
 def piloted(trial: Trial, pilot: Pilot) -> Trial:
-    """Return a trial with what only its block and a pilot trial can tell: who is which control, and burns how much."""
-    return replace(trial, seats=tuple(_seated(seat, trial.block, pilot.cpu_per_call_us) for seat in trial.seats))
+    """Return a trial with what only its block and a pilot trial can tell: who is which control, and burns how much.
+
+    Where handicaps burn beside a yardstick, a trial has the A/A control in one block and the handicap in the next: two
+    servers fewer then share its time with those that are asked about.
+    """
+    in_turn = len(trial.seats) > 1 and YARDSTICK in [seat.role for seat in trial.seats]
+    left_out = ((YARDSTICK, HANDICAP), (AA,))[trial.block % 2] if in_turn else ()
+    burning = HANDICAP if in_turn else tuple(HANDICAPS_PCT)[trial.block % len(HANDICAPS_PCT)]
+    seated = [
+        _seated(seat, trial.block, burning, pilot.cpu_per_call_us) for seat in trial.seats if seat.role not in left_out
+    ]
+    return replace(trial, seats=tuple(seated))
 
 
-def _seated(seat: Seat, block: int, cost_us: float) -> Seat:
+def _seated(seat: Seat, block: int, burning: str, cost_us: float) -> Seat:
     if seat.role == CONTROL:
         return Seat(AA, seat.arm) if block % 2 == 0 else _burning(HANDICAP, seat.arm, cost_us)
-    if seat.role == HANDICAP:
-        return _burning(tuple(HANDICAPS_PCT)[block % len(HANDICAPS_PCT)], seat.arm, cost_us)
-    return seat
+    return _burning(burning, seat.arm, cost_us) if seat.role == HANDICAP else seat
 
 
 def _burning(role: str, arm: Arm, cost_us: float) -> Seat:

@@ -232,8 +232,9 @@ def refuse_impossible(plan: Plan) -> Plan:
             raise PlanError(
                 f"arm {secret[0].name} with generator={H2LOAD}: only k6 can do TLS and metadata; use generator={K6}"
             )
-        if load.generator == H2LOAD and (cell.method == JOINT or load.connect_per_iteration):
-            what = "joint trials" if cell.method == JOINT else "connect_per_iteration=True"
+        if load.generator == H2LOAD and (cell.method == JOINT or load.connect_per_iteration or load.call):
+            what = "joint trials" if cell.method == JOINT else f"call={load.call}"
+            what = "connect_per_iteration=True" if load.connect_per_iteration else what
             raise PlanError(f"generator={H2LOAD} and {what}: only k6 can do that; use generator={K6}")
         if load.warmup_s + load.duration_s < K6_SHORTEST_S:
             raise PlanError(

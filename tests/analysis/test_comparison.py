@@ -166,7 +166,7 @@ def test_a_real_comparison_finds_the_handicap(compared):
     import perfkit
 
     told = perfkit.answer(compared)
-    assert told.blocks >= 6
+    assert told.blocks >= 4, "of six, some may be paused by others"
     assert told.controls["handicap"].result.ratio > 1.02
     assert told.seconds > 10
     joined = load(compared, "turns")

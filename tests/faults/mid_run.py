@@ -11,7 +11,7 @@ import pytest
 import perfkit
 from perfkit.errors import PerfkitError
 from perfkit.rig import host
-from perfkit.rig.generators import k6
+from perfkit.rig.generators import k6, k6_script
 from perfkit.rig.servers import own
 from perfkit.rig.trial import here, observing
 from tests.faults.bench import PLAN, Bench, fault, fill
@@ -33,7 +33,7 @@ def _(bench: Bench) -> tuple[str, str]:
 
 @fault("the server is stopped (SIGSTOP)")
 def _(bench: Bench) -> tuple[str, str]:
-    bench.monkeypatch.setattr(k6, "TIMEOUT_S", 1.0)
+    bench.monkeypatch.setattr(k6_script, "TIMEOUT_S", 1.0)
     bench.monkeypatch.setattr(own, "STOP_S", 1.0)
     return bench.broken(_signal(bench, "serve", signal.SIGSTOP))
 
@@ -55,16 +55,16 @@ def _(bench: Bench) -> tuple[str, str]:
     return bench.broken(lambda: bench.monkeypatch.setattr(observing.time, "time", lambda: now() + 3600))
 
 
-@fault("the clock is set back by a tenth of a second")
+@fault("the clock is set back by a twentieth of a second")
 def _(bench: Bench) -> tuple[str, str]:
     now = time.time
-    return bench.broken(lambda: bench.monkeypatch.setattr(observing.time, "time", lambda: now() - 0.1))
+    return bench.broken(lambda: bench.monkeypatch.setattr(observing.time, "time", lambda: now() - 0.05))
 
 
-@fault("the clock is set forward by a tenth of a second")
+@fault("the clock is set forward by a twentieth of a second")
 def _(bench: Bench) -> tuple[str, str]:
     now = time.time
-    return bench.broken(lambda: bench.monkeypatch.setattr(observing.time, "time", lambda: now() + 0.1))
+    return bench.broken(lambda: bench.monkeypatch.setattr(observing.time, "time", lambda: now() + 0.05))
 
 
 def _own_process(bench: Bench, act: Callable[[subprocess.Popen[bytes]], None]) -> str:

@@ -56,6 +56,7 @@ class ForeignServer(RunningServer):
         host, self._port = where
         super().__init__(arm.name, process, log, f"{host}:{self._port}", start_s)
         self.called = called
+        self._asked = called.call.method if called else "increment(value=0)"
         self._addresses = [self.address, *([f"{IPV6_LOOPBACK}:{self._port}"] if host == LOOPBACK else [])]
         self._thrown_away = b""
         self._began_at = 0
@@ -104,13 +105,13 @@ class ForeignServer(RunningServer):
                         return answer
                     said = "its health service says that it is not serving"
                 except grpc.RpcError as error:
-                    said = f"{error.code().name}: {error.details()}"
+                    said = error.code().name
                     if error.code() not in NOT_YET:
                         bad_since_s = bad_since_s or now_s
                         if now_s > bad_since_s + GOOD_S:
                             raise ServerError(
-                                f"server {self.name} is there, and answers increment with {said}; it must be the "
-                                "counter of proto/counter.proto, or name a method of its own with call="
+                                f"server {self.name} is there, and answers {self._asked} with {said}; it must be "
+                                "the counter of proto/counter.proto, or name a method of its own with call="
                             ) from error
                 except ServerError:
                     bad_since_s = bad_since_s or now_s
@@ -118,8 +119,9 @@ class ForeignServer(RunningServer):
                         raise
                 if now_s > patience:
                     raise ServerError(
-                        f"server {self.name} did not answer on {self.address} within {self._start_s:g} s ({said}); it "
-                        "should listen on {port} in plaintext, and one that starts slowly needs a longer start_s"
+                        f"server {self.name} did not answer {self._asked} on {self.address} within {self._start_s:g} s "
+                        f"({said}); it should listen on {{port}} in plaintext, and one that starts slowly needs a "
+                        "longer start_s"
                     )
             time.sleep(0.02)
 

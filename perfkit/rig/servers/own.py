@@ -107,7 +107,7 @@ class RunningServer:
 
     def _output(self) -> str:
         text = self._text().decode(errors="replace").strip()
-        return f"; it said: {text[-500:]}" if text else ""
+        return f"; it said: {' | '.join(text[-500:].splitlines())}" if text else ""
 
     def _text(self) -> bytes:
         self._log.seek(0)
