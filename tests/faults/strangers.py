@@ -213,7 +213,7 @@ def _(bench: Bench) -> tuple[str, str]:
 def _(bench: Bench) -> tuple[str, str]:
     home = bench.folder / "jo sé" / "50%" / "a#b"
     home.mkdir(parents=True)
-    for name in ("perfkit", "k6", "proto", "data/example/sweep"):
+    for name in ("perfkit", "k6", "notebooks", "proto", "data/example/sweep"):
         shutil.copytree(ROOT / name, home / name)
     call = f"import perfkit; perfkit.sweep(**{PLAN!r}, out={str(bench.out)!r}); print(perfkit.__file__)"
     told = subprocess.run([sys.executable, "-c", call], cwd=home, capture_output=True, text=True, check=True)

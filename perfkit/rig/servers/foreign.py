@@ -119,7 +119,7 @@ class ForeignServer(RunningServer):
                         raise
                 if now_s > patience:
                     raise ServerError(
-                        f"server {self.name} did not answer {self._asked} on {self.address} within {self._start_s:g} s "
+                        f"server {self.name} did not answer {self._asked} on {self._addresses[0]} within {self._start_s:g} s "
                         f"({said}); it should listen on {{port}} in plaintext, and one that starts slowly needs a "
                         "longer start_s"
                     )
