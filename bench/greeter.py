@@ -2,8 +2,8 @@
 
     python bench/greeter.py --slower-pct 6,3,0 --studies 10 --budget-s 60
 
-Whole comparisons, each of its own seed, as a pull request would make them; a run that is there is kept. `--slower-pct 60` says how
-well the example's ROUNDS_A_PERCENT fits this machine: the ratio should be 1.60.
+Whole comparisons, each of its own seed, as a pull request would make them; a run that is there is kept. `--slower-pct 60`
+says how well the example's ROUNDS_A_PERCENT fits this machine: the ratio should be about 1.60.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--studies", type=int, default=10, help="comparisons of each (%(default)s)")
     parser.add_argument("--budget-s", type=float, default=60, help="seconds of each (%(default)s)")
     parser.add_argument("--duration-s", type=float, default=5, help="seconds of a window (%(default)s)")
-    parser.add_argument("--turn-ms", type=int, default=5, help="milliseconds of a turn (%(default)s)")
+    parser.add_argument("--turn-ms", type=int, default=10, help="milliseconds of a turn (%(default)s)")
     parser.add_argument("--out", type=Path, default=RUNS / "greeter", help="their folder (%(default)s)")
     options = parser.parse_args(arguments)
     server = f"exec?folder={GREETER}:{sys.executable} server.py --port {{port}}"
@@ -59,8 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
         halves = sorted(one.answers[0].cpu_per_call.half_width_pct for one in several if one.answers[0].cpu_per_call)
         failed = sum(gate.judge(GATE, one) == gate.BEYOND for one in several)
         print(
-            f"{size:g} % built in: {failed} fail the gate of 3 %, {verdicts.count(B_DEARER)} are called dearer by more than "
-            f"nothing, {verdicts.count(A_DEARER)} cheaper, {verdicts.count(NOT_TRUSTED)} not trusted; ratio "
+            f"{size:g} % built in: {failed} fail the gate of 3 %, {verdicts.count(B_DEARER)} are called dearer, "
+            f"{verdicts.count(A_DEARER)} cheaper, {verdicts.count(NOT_TRUSTED)} not trusted; ratio "
             f"{ratios[len(ratios) // 2]:.3f} and half-width {halves[len(halves) // 2]:.1f} % in the median"
         )
     return 0

@@ -119,8 +119,8 @@ class ForeignServer(RunningServer):
                         raise
                 if now_s > patience:
                     raise ServerError(
-                        f"server {self.name} did not answer {self._asked} on {self._addresses[0]} within {self._start_s:g} s "
-                        f"({said}); it should listen on {{port}} in plaintext, and one that starts slowly needs a "
+                        f"server {self.name} did not answer {self._asked} on {self._addresses[0]} within "
+                        f"{self._start_s:g} s ({said}); it should listen on {{port}} in plaintext, and one that starts slowly needs a "
                         "longer start_s"
                     )
             time.sleep(0.02)
