@@ -2,8 +2,8 @@
 
     python bench/greeter.py --slower-pct 6,3,0 --studies 10 --budget-s 60
 
-Whole comparisons, each of its own seed, as a pull request would make them; a run that is there is kept. `--slower-pct 60`
-says how well the example's ROUNDS_A_PERCENT fits this machine: the ratio should be about 1.60.
+Whole comparisons, each of its own seed, as a pull request would make them; a run that is there is kept.
+`--slower-pct 60` says how well the example's ROUNDS_A_PERCENT fits this machine: the ratio should be about 1.60.
 """
 
 import argparse

@@ -58,7 +58,8 @@ function hasAll(message) {
 // What a VU calls: method, its next request, the parameters of each call, and whether a reply with status 0 is good.
 export function ownCalls(timeout) {
   const next = order();
-  const params = { timeout, metadata: told.metadata, discardResponseMessage: !told.expect.length };
+  const metadata = { ...JSON.parse(__ENV.METADATA || '{}'), ...told.metadata };
+  const params = { timeout, metadata, discardResponseMessage: !told.expect.length };
   const fixed = requests.length === 1 ? requests[0] : null;
   return {
     method: told.method,

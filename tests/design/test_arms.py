@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-from perfkit.design.arms import Arm, parse_arm
+from perfkit.design.arms import Arm, parse_arm, parse_arms, told_apart
 from perfkit.design.engines import DURABLE, ENGINES, LOOPS, PATTERNS
 from perfkit.errors import PlanError
 from perfkit.subject.counters_async import PATTERNS as ASYNC_COUNTERS
@@ -98,3 +98,29 @@ def test_what_can_be_asked_for_can_be_served():
         assert callable(import_module(f"perfkit.subject.stores.{store}").open_store)
     for loop in LOOPS:
         assert callable(import_module(loop).new_event_loop)
+
+
+def test_a_command_may_say_where_it_runs_and_in_which_environment():
+    arm = parse_arm("exec?folder=../old&env=a.env:./server --port {port}", 10)
+    assert (arm.command, arm.folder, arm.env) == ("./server --port {port}", "../old", "a.env")
+    assert parse_arm(arm.name, 10) == arm
+    assert arm.subject == "exec?folder=../old&env=a.env:./server --port {port}"
+    assert parse_arm("exec:./server {port}", 10).subject == "./server {port}"
+
+
+def test_one_command_in_two_folders_is_told_apart_by_them():
+    old, new = (parse_arm(f"exec?folder={one}:./server {{port}}", 10) for one in ("old", "new"))
+    assert told_apart(old, new) == ("exec:old", "exec:new")
+
+
+def test_commands_with_options_stand_in_a_list_with_commas():
+    written = "exec?folder=a:./s --x=1,2 {port},exec:./s {port},mutex"
+    assert [arm.name for arm in parse_arms(written, 10)] == [
+        "exec?folder=a:./s --x=1,2 {port}", "exec:./s {port}", "threads/mutex?workers=10",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("written", ["exec?speed=9:./s {port}", "exec?folder=a:./s", "exec?folder=a"])
+def test_a_command_with_what_is_not_there_is_refused(written):
+    with pytest.raises(PlanError, match=r"has no option 'speed'; it has folder, env|does not say where the port goes"):
+        parse_arm(written, 10)

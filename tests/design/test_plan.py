@@ -287,3 +287,15 @@ def test_less_or_something_else_is_no_extension(other):
 
 def test_a_sweep_is_not_extended():
     assert plan_sweep(repeats=6).continuing(plan_sweep(repeats=5)) is None
+
+
+def test_beside_a_command_the_controls_take_turns_block_by_block():
+    plan = plan_compare(a="exec:./old {port}", b="exec:./new {port}", solo=True)
+
+    def seated(block, method):
+        (trial,) = [one for one in plan.block(block) if one.method == method][:1]
+        return sorted(seat.role for seat in piloted(trial, Pilot(300.0)).seats)
+
+    assert seated(0, "turns") == seated(2, "turns") == ["a", "aa", "b"]
+    assert seated(1, "turns") == seated(3, "turns") == ["a", "b", "handicap", "yardstick"]
+    assert len(seated(0, "solo")) == len(seated(1, "solo")) == 1

@@ -120,8 +120,8 @@ class ForeignServer(RunningServer):
                 if now_s > patience:
                     raise ServerError(
                         f"server {self.name} did not answer {self._asked} on {self._addresses[0]} within "
-                        f"{self._start_s:g} s ({said}); it should listen on {{port}} in plaintext, and one that starts slowly needs a "
-                        "longer start_s"
+                        f"{self._start_s:g} s ({said}); it should listen on {{port}} in plaintext, and one that starts "
+                        "slowly needs a longer start_s"
                     )
             time.sleep(0.02)
 
@@ -192,6 +192,12 @@ def folder(arm: Arm) -> Path | None:
     if not home.is_dir():
         raise PlanError(f"arm {arm.name!r}: folder={arm.folder} is no folder; name one that is there")
     return home
+
+
+def refuse_unreadable(arm: Arm) -> None:
+    """Raise a PlanError where a command's folder or its environment is not there."""
+    folder(arm)
+    variables(arm)
 
 
 @contextmanager

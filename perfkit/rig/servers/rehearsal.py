@@ -26,10 +26,14 @@ def read(plans: Iterable[Plan]) -> dict[Call, Called]:
 def rehearse(plans: Iterable[Plan], methods: Mapping[Call, Called], address: str = LOOPBACK) -> dict[Call, Called]:
     """Return these methods with all that their calls need, each called once on every server that is to have it.
 
-    A PerfkitError says in one line what does not fit: the method, a request, a command, or its reply.
+    A PerfkitError says in one line what does not fit: a command's folder or environment, the method, a request, or the
+    command's reply.
     """
     known = dict(methods)
     for plan in plans:
+        for arm in plan.arms:
+            if arm.is_foreign and not arm.runs_already:
+                foreign.refuse_unreadable(arm)
         for call in dict.fromkeys(cell.load.call for cell in plan.cells):
             for arm in plan.arms if call else ():
                 if call and arm.is_foreign:
