@@ -56,6 +56,7 @@ def greeting(request, rounds: int):
 def options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=50061)
     parser.add_argument("--slower-pct", type=float, default=0.0, help="how much dearer a call is made")
     parser.add_argument("--no-reflection", action="store_true")
@@ -77,7 +78,7 @@ def main() -> None:
     if not asked.no_reflection:
         names = (messages.DESCRIPTOR.services_by_name["Greeter"].full_name, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
-    server.add_insecure_port(f"127.0.0.1:{asked.port}")
+    server.add_insecure_port(f"{asked.host}:{asked.port}")
     server.start()
     states.set("", health_pb2.HealthCheckResponse.SERVING)
     server.wait_for_termination()

@@ -179,3 +179,13 @@ def test_what_a_command_prints_is_kept_bounded_and_its_end_is_told(tmp_path, mon
         text = server._output()
         assert text.startswith("; it said: ")
         assert len(text) < 600
+
+
+def test_one_k6_calls_the_counter_of_the_yardstick_and_the_method_of_the_others(tmp_path):
+    arms = [f"exec:{SERVER}", f"exec:{SERVER} --slower-pct 0"]
+    run = perfkit.sweep(arms=arms, **{**SHORT, "repeats": 2}, method="joint", **CALL, out=tmp_path / "run")
+    table = perfkit.load(run, "joint")
+    assert set(table["role"]) == {"a", "aa", "b", "yardstick", "handicap"}
+    assert table["valid"].all(), table["flags"].tolist()
+    assert (table["acknowledged"] > 20).all()
+    assert table.loc[table["role"] == "yardstick", "final_count"].notna().all()

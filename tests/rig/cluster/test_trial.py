@@ -2,12 +2,14 @@
 
 import gzip
 import json
+import sys
 
 import pytest
 from distributed import Client
 
 import perfkit
 from perfkit.cli import main
+from perfkit.errors import PlanError
 from perfkit.record.load import load_environment, read_results
 from perfkit.record.merging import GRID
 from perfkit.record.rows import PERCENTILES
@@ -16,7 +18,7 @@ from perfkit.rig.cluster.clock import SKEW
 from perfkit.rig.cluster.connect import connected
 from perfkit.rig.where import having
 from perfkit.studies import sweep
-from tests.conftest import OF_THE_MINUTE
+from tests.conftest import OF_THE_MINUTE, ROOT
 from tests.rig.cluster.lab import HOSTS, LOADING, SCHEDULER
 
 pytestmark = [pytest.mark.load, pytest.mark.usefixtures("lab")]
@@ -136,3 +138,16 @@ def test_a_clock_that_is_off_is_corrected_and_recorded(lab, tmp_path):
         # Both halves of the load are in the window that the servers' host read its clocks at.
         assert result.served[0].calls.acknowledged == pytest.approx(result.served[0].calls.sent, rel=0.02)
     assert perfkit.load(run)["valid"].all()
+
+
+def test_a_method_of_ones_own_is_known_on_every_host(tmp_path):
+    """Only the servers' host has the server, only the coordinator its requests."""
+    server = f"exec:{sys.executable} {ROOT}/examples/greeter/server.py --host {{host}} --port {{port}}"
+    requests = tmp_path / "requests.jsonl"
+    requests.write_text('{"name": "x"}\n{"name": "y"}\n')
+    asked = {**SWEEP, "arms": server, "call": "greeter.Greeter/Greet", "request": str(requests), "expect": "text"}
+    table = perfkit.load(perfkit.sweep(**asked, cluster=SCHEDULER, server_on="s", out=tmp_path / "run"))
+    assert table["valid"].all(), table["flags"].tolist()
+    assert (table["acknowledged"] > 50).all()
+    with pytest.raises(PlanError, match="service greeter.Greeter has no method Hail"):
+        perfkit.sweep(**{**asked, "call": "greeter.Greeter/Hail"}, cluster=SCHEDULER, server_on="s", out=tmp_path / "no")
