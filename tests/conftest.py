@@ -41,8 +41,15 @@ NEEDS_LOAD = {"measured", "compared", "lab", "ours", "slow_engine"}
 """Fixtures that start load."""
 
 
-WAITING = ("tests/test_browser.py", "tests/test_notebooks.py", "tests/test_installed.py", "tests/studies/")
-"""Where tests that take load wait for kernels and browsers for most of their time."""
+WAITING = (
+    "tests/test_browser.py",
+    "tests/test_notebooks.py",
+    "tests/test_installed.py",
+    "tests/studies/",
+    "tests/rig/cluster/test_ssh.py",
+    "tests/rig/cluster/test_tls.py",
+)
+"""Where tests that take load wait for kernels, browsers and hosts for most of their time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -31,7 +31,7 @@ FULL = os.environ.get("GENERATED") == "full"
 """Many more examples."""
 
 QUIETLY = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
-MANY = settings(max_examples=15_000 if FULL else 300, **QUIETLY)
+MANY = settings(max_examples=15_000 if FULL else 150, **QUIETLY)
 SOME = settings(max_examples=300 if FULL else 30, phases=[Phase.generate], **QUIETLY)
 FEW = settings(max_examples=30 if FULL else 3, phases=[Phase.generate], **QUIETLY)
 

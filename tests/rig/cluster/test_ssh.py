@@ -92,4 +92,4 @@ def test_of_a_killed_coordinators_cluster_nothing_is_left_when_it_was_idle(sshd,
     os.kill(stopped, signal.SIGSTOP)  # it can't keep any deadline itself
     run.kill()
     run.communicate()
-    nothing_is_left(sshd, 30)
+    nothing_is_left(sshd, 60)
