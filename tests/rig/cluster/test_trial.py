@@ -149,5 +149,7 @@ def test_a_method_of_ones_own_is_known_on_every_host(tmp_path):
     table = perfkit.load(perfkit.sweep(**asked, cluster=SCHEDULER, server_on="s", out=tmp_path / "run"))
     assert table["valid"].all(), table["flags"].tolist()
     assert (table["acknowledged"] > 50).all()
-    with pytest.raises(PlanError, match="service greeter.Greeter has no method Hail"):
-        perfkit.sweep(**{**asked, "call": "greeter.Greeter/Hail"}, cluster=SCHEDULER, server_on="s", out=tmp_path / "no")
+    with pytest.raises(PlanError, match=r"service greeter\.Greeter has no method Hail"):
+        perfkit.sweep(
+            **{**asked, "call": "greeter.Greeter/Hail"}, cluster=SCHEDULER, server_on="s", out=tmp_path / "no"
+        )
