@@ -23,8 +23,8 @@ def diff(runs: tuple[Path, Path]) -> None:
     """Print the change of each ratio, then what else is not the same."""
     old, new = read_all(runs)
     print(f"{old.name} ({old.started_at[:16]}) → {new.name} ({new.started_at[:16]})")
-    for name in changes(old, new):
-        print(f"{name}: {robust.changed_by(old, new, name)}")
+    for name, change in changes(old, new).items():
+        print(f"{name}: {robust.went(change, is_trusted=old.is_trusted and new.is_trusted)}")
         print(f"  before {words.percent(old.ratios[name])}, now {words.percent(new.ratios[name])}")
     apart = differences(old.environment, new.environment)
     print("Not the same:" if apart else "Nothing else is known to differ: commit, programs and packages are the same.")

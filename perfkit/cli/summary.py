@@ -47,8 +47,7 @@ def text(folder: Path, found: Robustness, judged: Mapping[Gate, str], picture: s
     parts = [
         *head,
         "\n".join(f"- Gate `{one.text}` {JUDGED[how]}." for one, how in judged.items()),
-        f"`a` is `{first.plan.arm(A).name}`, `b` is `{first.plan.arm(B).name}`; a ratio is "
-        f"{b}'s to {a}'s." if a != b else "",
+        f"`a`: {a} (`{first.plan.arm(A).name}`); `b`: {b} (`{first.plan.arm(B).name}`). A difference is `b`'s from `a`.",
         "\n".join(["<details><summary>What limits it, and the controls</summary>", "", *limits, *controls, "",
                    "</details>"]),
         report.where(load_environment(folder)),

@@ -197,7 +197,10 @@ def told_apart(a: Arm, b: Arm) -> tuple[str, str]:
         own = [word for word in its if word not in others]
         theirs = [word for word in others if word not in its]
         if own and theirs:
-            return f"{FOREIGN}:{' '.join(own)}", f"{FOREIGN}:{' '.join(theirs)}"
+            return f"{a.engine}:{' '.join(own)}", f"{b.engine}:{' '.join(theirs)}"
+        if own or theirs:  # one has words more
+            having, lacking = (f"{FOREIGN} {how} {' '.join(own or theirs)}" for how in ("with", "without"))
+            return (having, lacking) if own else (lacking, having)
     return a.name, b.name
 
 

@@ -4,9 +4,9 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from perfkit.errors import PlanError
 
@@ -91,8 +91,7 @@ def asked(
     )
     read_metadata(one.metadata)
     contents = ["\n".join(one.requests()), *(path.read_text() for path in proto_files(one.proto))]
-    digest = hashlib.sha256("\0".join(contents).encode()).hexdigest()[:12]
-    return Call(one.method, one.proto, one.request, one.at_random, one.metadata, one.expect, digest)
+    return replace(one, digest=hashlib.sha256("\0".join(contents).encode()).hexdigest()[:12])
 
 
 def proto_files(proto: str) -> list[Path]:
@@ -126,13 +125,9 @@ def read_metadata(metadata: str) -> dict[str, str]:
     return {name.lower(): value for name, value in told.items()}
 
 
-def stored(data: dict[str, object] | None) -> Call | None:
+def stored(data: dict[str, Any] | None) -> Call | None:
     """Return the call that a file holds."""
-    if data is None:
-        return None
-    expect = data["expect"]
-    assert isinstance(expect, Iterable)  # noqa: S101 - as it was written
-    return Call(**{**data, "expect": tuple(expect)})  # type: ignore[arg-type]
+    return Call(**{**data, "expect": tuple(data["expect"])}) if data else None
 
 
 def _json(text: str, where: str) -> str:

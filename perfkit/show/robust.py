@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from perfkit.analysis import comparison, robust, statistics
+from perfkit.analysis import comparison, robust
 from perfkit.analysis.robust import Robustness
 from perfkit.analysis.statistics import Ratio
 from perfkit.design.plan import Load
@@ -85,18 +85,15 @@ def table(robustness: Robustness) -> str:
 def over_runs(runs: Sequence[Stored]) -> str:
     """Return from what to what the ratios of stored runs went, in one sentence."""
     old, new = runs[0], runs[-1]
-    changed = history.changes(old, new)
-    if not changed:
-        return f"{len(runs)} runs, of which the first and the last have nothing in common that is known"
-    told = [f"{name} {changed_by(old, new, name)}" for name in changed]
-    return f"From {old.name} to {new.name}: {'; '.join(told)}"
+    told = [f"{name} {went(change, is_trusted=old.is_trusted and new.is_trusted)}" for name, change in
+            history.changes(old, new).items()]  # fmt: skip
+    return f"From {old.name} to {new.name}: {'; '.join(told) or 'nothing that both runs know'}"
 
 
-def changed_by(old: Stored, new: Stored, name: str) -> str:
+def went(change: Ratio, *, is_trusted: bool) -> str:
     """Return how a ratio went from one run to another, and whether that is beyond chance."""
-    change = statistics.quotient(new.ratios[name], old.ratios[name])
     low, high = change.interval
-    if not (old.is_trusted and new.is_trusted):
-        return "is not known: a run is not trusted"
-    went = "rose" if low > 1 else "fell" if high < 1 else "was not shown to change"
-    return f"{went}, {words.percent(change)}"
+    if not is_trusted:
+        return "is not known to have changed: a run is not trusted"
+    how = "rose" if low > 1 else "fell" if high < 1 else "was not shown to change"
+    return f"{how}, {words.percent(change)}"
