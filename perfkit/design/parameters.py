@@ -6,6 +6,7 @@ from perfkit.design import engines, reading
 from perfkit.design.factors import FACTORS
 from perfkit.design.plan import JOINT, SOLO, TURNS
 from perfkit.design.reading import Reader
+from perfkit.errors import PlanError
 
 STUDY_LEVELS = (10, 100, 200, 300, 500, 1000)
 """The published study's numbers of VUs."""
@@ -18,6 +19,12 @@ class Parameter:
     name: str
     help: str
     read: Reader
+
+
+def _trial_method(name: str, value: object) -> str:
+    if "/" in str(value):
+        raise PlanError(f"{name}={value!r} looks like a gRPC method; say call={value}, for {name} is how trials are taken")
+    return str(reading.one_of(TURNS, JOINT, SOLO)(name, value))
 
 
 def _factor(name: str, text: str) -> Parameter:
@@ -53,7 +60,7 @@ PARAMETERS = {
         Parameter(
             "method",
             "turns: servers take turns on a core; joint: all at once on it; solo: one server after the other",
-            reading.one_of(TURNS, JOINT, SOLO),
+            _trial_method,
         ),
         Parameter(
             "turn_ms",

@@ -6,7 +6,7 @@ from perfkit.errors import PlanError
 from perfkit.service import protos
 from perfkit.service.call import asked, stored
 from perfkit.service.called import called
-from tests.conftest import ROOT
+from tests.conftest import ROOT, plan_compare
 
 GREETER = ROOT / "examples/greeter"
 NEEDS = {"call": "greeter.Greeter/Greet", "proto": str(GREETER / "greeter.proto"), "request": '{"name": "x"}'}
@@ -21,6 +21,11 @@ def test_without_a_method_the_counter_is_called_and_nothing_else_may_be_said():
     assert asked("") is None
     with pytest.raises(PlanError, match=r"expect=text is of a method of your own; name it with call=, too"):
         asked("", expect="text")
+
+
+def test_a_grpc_method_is_not_how_trials_are_taken():
+    with pytest.raises(PlanError, match="looks like a gRPC method; say call=greeter.Greeter/Greet"):
+        plan_compare(method="greeter.Greeter/Greet")
 
 
 @pytest.mark.parametrize("written", ["greeter.Greeter/Greet", "/greeter.Greeter/Greet", "greeter.Greeter.Greet"])
