@@ -202,8 +202,9 @@ def _(bench: Bench) -> tuple[str, str]:
     return str(told.value), NOTHING
 
 
-@fault("`--json` in a folder that does not exist")
+@fault("`--json` in a folder that is a file")
 def _(bench: Bench) -> tuple[str, str]:
+    (bench.folder / "no").touch()
     code = main(["compare", "--json", str(bench.folder / "no" / "out.json"), "--out", str(bench.out)])
     assert (code, bench.out.exists()) == (2, False)
     return "exit code 2, and the file is named", NOTHING
