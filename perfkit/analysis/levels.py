@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from perfkit.analysis import comparison, contrast, controls, statistics, verdict
 from perfkit.analysis.controls import Control
@@ -154,4 +154,4 @@ def differ_p(logs: pd.DataFrame) -> float | None:
     error = float((rest**2).to_numpy().sum()) / freedom
     if not error:
         return 0.0 if between.any() else 1.0
-    return float(stats.f.sf(blocks * float((between**2).sum()) / (levels - 1) / error, levels - 1, freedom))
+    return float(special.fdtrc(levels - 1, freedom, blocks * float((between**2).sum()) / (levels - 1) / error))

@@ -12,7 +12,6 @@ from perfkit import notebooks
 from perfkit.checkout import RUNS
 from perfkit.cli import GATE_FAILED, HELP, NO_VERDICT, STUDIES, gate
 from perfkit.cli.options import Command, given, options
-from perfkit.cli.summary import write as write_summary
 from perfkit.design.parameters import PARAMETERS
 from perfkit.design.plan import Plan
 from perfkit.errors import StoreError
@@ -77,7 +76,9 @@ def _compare(json_file: Path | None, summary: Path | None, gates: tuple[gate.Gat
         json_file.write_text(json.dumps(gate.as_json(found), indent=1) + "\n")
     judged = {one: gate.judge(one, found) for one in gates}
     if summary:
-        write_summary(summary, folder, found, judged)
+        from perfkit.cli.summary import write  # noqa: PLC0415 - it takes seconds to import, and most need none
+
+        write(summary, folder, found, judged)
     print(robust.headline(found))
     if gate.BEYOND in judged.values():
         return GATE_FAILED

@@ -22,6 +22,8 @@ JUDGED = {
     gate.OPEN: "**open**: the interval holds the threshold, or there is no verdict; compare for longer",
 }
 
+FOLDED = "<details><summary>What limits it, and the controls</summary>"
+
 LABELS = {"cpu_per_call": "CPU per call", "throughput": "throughput"}
 
 
@@ -43,13 +45,11 @@ def text(folder: Path, found: Robustness, judged: Mapping[Gate, str], picture: s
     else:
         head = [f"### {words.sentence(first)}", _table(first)]
     limits = [f"- {line}" for line in words.caveats(first)]
-    controls = [f"- {line}" for line in report.controls(first).removeprefix("- ").split("\n- ")]
     parts = [
         *head,
         "\n".join(f"- Gate `{one.text}` {JUDGED[how]}." for one, how in judged.items()),
-        f"`a`: {a} (`{first.plan.arm(A).name}`); `b`: {b} (`{first.plan.arm(B).name}`). A difference is `b`'s from `a`.",
-        "\n".join(["<details><summary>What limits it, and the controls</summary>", "", *limits, *controls, "",
-                   "</details>"]),
+        f"`a`: {a}, `{first.plan.arm(A).name}`; `b`: {b}, `{first.plan.arm(B).name}`; differences are `b`'s.",
+        "\n".join([FOLDED, "", *limits, report.controls(first), "", "</details>"]),
         report.where(load_environment(folder)),
         f"Figure: `{picture}`, beside this text." if picture else "",
     ]  # fmt: skip

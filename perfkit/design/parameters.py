@@ -23,7 +23,9 @@ class Parameter:
 
 def _trial_method(name: str, value: object) -> str:
     if "/" in str(value):
-        raise PlanError(f"{name}={value!r} looks like a gRPC method; say call={value}, for {name} is how trials are taken")
+        raise PlanError(
+            f"{name}={value!r} looks like a gRPC method; say call={value}, for {name} is how trials are taken"
+        )
     return str(reading.one_of(TURNS, JOINT, SOLO)(name, value))
 
 

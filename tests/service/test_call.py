@@ -24,7 +24,7 @@ def test_without_a_method_the_counter_is_called_and_nothing_else_may_be_said():
 
 
 def test_a_grpc_method_is_not_how_trials_are_taken():
-    with pytest.raises(PlanError, match="looks like a gRPC method; say call=greeter.Greeter/Greet"):
+    with pytest.raises(PlanError, match=r"looks like a gRPC method; say call=greeter\.Greeter/Greet"):
         plan_compare(method="greeter.Greeter/Greet")
 
 
