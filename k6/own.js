@@ -12,6 +12,7 @@
 //   PROTOSET     what protoc --include_imports --descriptor_set_out wrote, an absolute path
 //   OWN_SERVERS  with several in ADDRESS, 1 for those that have the method and 0 for counters, commas between (all have)
 import exec from 'k6/execution';
+import { randomSeed } from 'k6';
 import { SharedArray } from 'k6/data';
 
 const FILE = __ENV.OWN || '';
@@ -27,29 +28,22 @@ export function isOwn(server) {
   return FILE !== '' && (!own || own.split(',')[server] === '1');
 }
 
-// mulberry32: small, and the same in every k6.
-function randoms(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
 function order() {
   const vu = exec.vu.idInTest;
   if (told.seed === null) {
     let taken = vu - 1;
     return () => taken++ % requests.length;
   }
-  const random = randoms(told.seed * 1000003 + vu);
-  return () => Math.floor(random() * requests.length);
+  randomSeed(told.seed * 1000003 + vu); // of this VU's Math.random
+  return () => Math.floor(Math.random() * requests.length);
 }
 
-const isSet = (value) =>
-  Array.isArray(value) ? value.length > 0 : value !== null && typeof value === 'object' ? Object.keys(value).length > 0 : !['', '0', 0, false, null, undefined].includes(value);
+// What JSON has for a field that was not set, 64-bit numbers as text among it.
+const UNSET = ['', '0', 0, false, null, undefined];
+
+function isSet(value) {
+  return value !== null && typeof value === 'object' ? Object.keys(value).length > 0 : !UNSET.includes(value);
+}
 
 function hasAll(message) {
   return told.expect.every((path) => isSet(path.reduce((value, field) => (value ? value[field] : undefined), message)));

@@ -150,7 +150,7 @@ def test_a_server_that_fails_some_calls_in_their_trailers_is_refused(tmp_path):
     path = tmp_path / "server.py"
     path.write_text(FOREIGN.replace(
         "return counter_pb2.status(message=MESSAGE)",
-        "if self.count % 1000 == 500: context.abort(grpc.StatusCode.INTERNAL, 'no')\n"
+        "if self.count % 100 == 50: context.abort(grpc.StatusCode.INTERNAL, 'no')\n"
         "            return counter_pb2.status(message=f'Incremented value is {self.count}')",
     ))  # fmt: skip
     assert "context.abort" in path.read_text()
