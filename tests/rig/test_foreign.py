@@ -49,7 +49,7 @@ def test_a_command_that_speaks_the_contract_is_loaded_counted_and_ended(arm):
     plan = plan_compare(b=arm().name, vus=3, turn_ms=20, duration_s=0.8, warmup_s=0.3)
     result, _ = trial.measure(plan.block(0)[0], 0, generators.find(), trial.place(pin=True))
     by_role = {seat.role: served for seat, served in zip(result.trial.seats, result.served, strict=True)}
-    assert by_role["b"].final_count == by_role["b"].calls.acknowledged_total > 50
+    assert by_role["b"].final_count == by_role["b"].calls.acknowledged_total > 10
 
 
 def test_a_foreign_a_brings_its_yardstick(arm):

@@ -130,7 +130,7 @@ def test_percentiles_are_those_of_its_own_stamps(monkeypatch):
 
     monkeypatch.setattr(h2load, "read", keep)
     (served,) = measure(solo(parse_arm("mutex", 10), Load(20, 0.3, 1.0, generator="h2load"))).served
-    assert len(stamps) == served.calls.acknowledged > 200
+    assert len(stamps) == served.calls.acknowledged > 50
     for percentile in ("50", "90"):
         of_stamps_ms = np.percentile(stamps, float(percentile)) / 1e3
         assert served.calls.latency.at(percentile) == pytest.approx(of_stamps_ms, rel=0.01, abs=0.02)
@@ -169,7 +169,7 @@ def test_it_takes_turns():
     result = measure(one)
     assert is_valid(result), flags(result)
     assert 0.6 < sum(served.own_s for served in result.served) <= 1
-    assert all(served.calls.acknowledged > 100 for served in result.served)
+    assert all(served.calls.acknowledged > 20 for served in result.served)
 
 
 @installed

@@ -151,6 +151,6 @@ def test_a_server_that_dies_under_load_is_counted_as_failures_with_a_pause():
         time.sleep(1)
         os.kill(server.pid, signal.SIGKILL)
         calls = k6.calls(running.finish(60), 0)
-    assert calls.acknowledged_total > 100
+    assert calls.acknowledged_total > 20
     assert 3 <= calls.failed_by_status["14"] <= 12
     assert calls.cut_off_total == 0

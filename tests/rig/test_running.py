@@ -65,7 +65,7 @@ def test_a_server_on_this_machine_is_loaded_and_left_with_its_cpu_and_count_know
         assert table["valid"].all()
         assert (table["cpu_per_call_us"] > 5).all()
         (served,) = read_results(folder, mend=False)[0].served
-        assert served.final_count == served.calls.acknowledged_total > 100
+        assert served.final_count == served.calls.acknowledged_total > 20
     assert "addr:" in str(perfkit.report.sweep_parts(run)[0])
 
 

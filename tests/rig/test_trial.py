@@ -45,7 +45,7 @@ def test_a_closed_trial_counts_every_call_once(arm):
         result.served[0].final_count
         == result.served[0].calls.acknowledged_total
         > result.served[0].calls.acknowledged
-        > 100
+        > 20
     )
     (flat,) = rows(result, complete=True)
     assert flat["in_flight"] == pytest.approx(5, rel=0.25)
@@ -118,7 +118,7 @@ def test_a_joint_trial_loads_all_servers_at_once_and_counts_each():
     joint = piloted(joint, PILOT)
     result = measure(joint)
     assert [one.final_count for one in result.served] == [one.calls.acknowledged_total for one in result.served]
-    assert all(one.calls.acknowledged > 100 for one in result.served)
+    assert all(one.calls.acknowledged > 20 for one in result.served)
     assert own_flags(result) <= {"generator limited", "unequal shares", "unsaturated"}
     cost = {seat.role: one.cpu_per_call_us(joint.load) for seat, one in zip(joint.seats, result.served, strict=True)}
     assert cost["handicap"] > cost["a"]

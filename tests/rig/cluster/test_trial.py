@@ -38,7 +38,7 @@ def test_the_same_sweep_gives_the_same_columns_and_exact_counts(tmp_path):
     assert flags_of(there) <= {"hosts differ"}
     for result in read_results(run, mend=False):
         (served,) = result.served
-        assert served.final_count == served.calls.acknowledged_total > served.calls.acknowledged > 100
+        assert served.final_count == served.calls.acknowledged_total > served.calls.acknowledged > 20
         assert [one.host for one in result.generators] == list(LOADING)
         assert served.calls.latency.count == served.calls.acknowledged
     # Placed where they are wanted.
@@ -148,7 +148,7 @@ def test_a_method_of_ones_own_is_known_on_every_host(tmp_path):
     asked = {**SWEEP, "arms": server, "call": "greeter.Greeter/Greet", "request": str(requests), "expect": "text"}
     table = perfkit.load(perfkit.sweep(**asked, cluster=SCHEDULER, server_on="s", out=tmp_path / "run"))
     assert table["valid"].all(), table["flags"].tolist()
-    assert (table["acknowledged"] > 50).all()
+    assert (table["acknowledged"] > 20).all()
     with pytest.raises(PlanError, match=r"service greeter\.Greeter has no method Hail"):
         perfkit.sweep(
             **{**asked, "call": "greeter.Greeter/Hail"}, cluster=SCHEDULER, server_on="s", out=tmp_path / "no"
