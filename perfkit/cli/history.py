@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import click
-from matplotlib import style
 
 from perfkit.cli import HELP
 from perfkit.errors import StoreError
-from perfkit.show import robust, words
+from perfkit.show import own_style, robust, words
 from perfkit.show.figures import kit, several
 from perfkit.studies.history import changes, differences, read_all
 
@@ -46,7 +45,7 @@ def history(folder: Path, figure: Path | None) -> None:
         print(f"{run.started_at[:16]} {run.name}: {told}{'' if run.is_trusted else ' (not trusted)'}")
     path = figure or folder / "history.svg"
     try:
-        with style.context(["default", {"text.parse_math": False}]):
+        with own_style():
             kit.write_svg(several.line(runs), path)
     except OSError as error:
         raise StoreError(f"can't write {path}: {error.strerror}; name another with --figure") from error

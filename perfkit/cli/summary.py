@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from matplotlib import style
-
 from perfkit.analysis import comparison
 from perfkit.analysis.comparison import Answer
 from perfkit.analysis.robust import Robustness
@@ -12,7 +10,7 @@ from perfkit.cli import gate
 from perfkit.cli.gate import Gate
 from perfkit.design.plan import A, B
 from perfkit.record.load import load_environment
-from perfkit.show import report, robust, words
+from perfkit.show import own_style, report, robust, words
 from perfkit.show.figures import compare as figures
 from perfkit.show.figures import kit, several
 
@@ -30,7 +28,7 @@ LABELS = {"cpu_per_call": "CPU per call", "throughput": "throughput"}
 def write(path: Path, folder: Path, found: Robustness, judged: Mapping[Gate, str]) -> None:
     """Write it to `path`, and the figure beside it under the same name."""
     picture = path.with_suffix(".svg")
-    with style.context(["default", {"text.parse_math": False}]):
+    with own_style():
         figure = several.loads(found) if len(found.answers) > 1 else figures.forest(*figures.inputs(folder))
         kit.write_svg(figure, picture)
     path.write_text(text(folder, found, judged, picture.name))

@@ -1,6 +1,6 @@
 """A method that is known: its requests fit, its replies can be read. What load generators and servers' probes need."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -28,18 +28,14 @@ class Called:
 
     @cached_property
     def _method(self) -> MethodDescriptor:
-        pool = descriptor_pool.DescriptorPool()
-        for file in FileDescriptorSet.FromString(self.descriptors).file:
+        pool, files = descriptor_pool.DescriptorPool(), FileDescriptorSet.FromString(self.descriptors).file
+        for file in files:
             pool.AddSerializedFile(file.SerializeToString())
         service_name, _, name = self.call.method.partition("/")
         try:
             service = pool.FindServiceByName(service_name)
         except KeyError as error:
-            known = ", ".join(
-                f"{file.package}.{one.name}".lstrip(".")
-                for file in FileDescriptorSet.FromString(self.descriptors).file
-                for one in file.service
-            )
+            known = ", ".join(f"{file.package}.{one.name}".lstrip(".") for file in files for one in file.service)
             raise PlanError(
                 f"call={self.call.method}: there is no service {service_name}; there is {known or 'none'}"
             ) from error
@@ -56,13 +52,13 @@ class Called:
     def refuse_misfits(self) -> None:
         """Raise a PlanError where there is no such unary method, a request is none of it, or no reply has a field."""
         for number in range(len(self.requests)):
-            self.encoded(number)
+            self._message(number)
         for name in self.call.expect:
             self._json_path(name)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is no value, for other hosts."""
-        return {name: value for name, value in self.__dict__.items() if name != "_method"}
+        """Leave out what can be found again, for other hosts."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def encoded(self, number: int = 0) -> bytes:
         """Return a request as it goes over the wire."""
@@ -96,8 +92,9 @@ class Called:
                 return name
         return ""
 
+    @cached_property
     def settings(self) -> dict[str, Any]:
-        """Return what k6/own.js is told in a file, all but the descriptors."""
+        """What k6/own.js is told in a file; made once: requests may be many, and each trial has several k6."""
         return {
             "method": self.call.method,
             # As protobuf writes JSON, where 64-bit numbers are text: JavaScript would round them.
@@ -112,14 +109,14 @@ class Called:
         kind: Descriptor | None = self._method.output_type
         path = []
         for part in name.split("."):
-            fields = {alias: one for one in (kind.fields if kind else ()) for alias in (one.name, one.json_name)}
-            if part not in fields:
+            named = {alias: one for one in (kind.fields if kind else ()) for alias in (one.name, one.json_name)}
+            if part not in named:
                 raise PlanError(
                     f"expect={name}: {kind.full_name if kind else 'what is no message'} has no field {part}; it has "
                     f"{', '.join(one.name for one in kind.fields) if kind else 'none'}"
                 )
-            path.append(fields[part].json_name)
-            kind = fields[part].message_type
+            path.append(named[part].json_name)
+            kind = named[part].message_type
         return path
 
 

@@ -98,11 +98,11 @@ def test_a_folder_of_protos_is_where_their_imports_are_looked_for(tmp_path):
 
 def test_requests_of_a_file_go_out_as_protobuf_has_them():
     method = known(request=str(GREETER / "requests.jsonl"))
-    told = method.settings()
+    told = method.settings
     assert [one["name"] for one in told["requests"]] == ["Ada", "Grace", "Émilie"]
     assert told["requests"][2]["visits"] == "9007199254740993", "JavaScript would round the number"
     assert told["seed"] is None
-    assert known(random_requests=True).settings()["seed"] == 3
+    assert known(random_requests=True).settings["seed"] == 3
 
 
 def test_a_reply_must_have_what_was_named():
@@ -112,7 +112,7 @@ def test_a_reply_must_have_what_was_named():
     assert method.missing(details) == "text"
     assert method.missing(b"\x0a\x02hi\x12\x00") == "details.token"
     assert method.missing(b"\xff") == "all: it is no greeter.Greeting"
-    assert method.settings()["expect"] == [["text"], ["details", "token"]]
+    assert method.settings["expect"] == [["text"], ["details", "token"]]
 
 
 def test_a_known_method_can_go_to_another_host():

@@ -43,6 +43,6 @@ def _own(targets: Sequence[Target], folder: Path) -> dict[str, object]:
     (called,) = known.values()  # a trial has one load
     descriptors, own = folder / "descriptors", folder / "own.json"
     descriptors.write_bytes(called.descriptors)
-    own.write_text(json.dumps(called.settings()))
+    own.write_text(json.dumps(called.settings))
     have_it = ",".join(str(int(one.called is not None)) for one in targets)
     return {"OWN": own, "PROTOSET": descriptors, "OWN_SERVERS": have_it}
