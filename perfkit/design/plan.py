@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from perfkit.design.arms import Arm
-from perfkit.design.factors import H2LOAD, K6, KIND, LOAD_FACTORS
-from perfkit.errors import PlanError
+from perfkit.design.factors import K6, KIND, LOAD_FACTORS
 from perfkit.service.call import Call
 
 T = TypeVar("T")
@@ -213,36 +212,6 @@ class Plan:
             **{name: [getattr(self, name)] for name in ("margin_pct", "share_session", "pin", "seed", "start_s")},
         }
         return {name: ",".join(map(str, several)) for name, several in values.items()}
-
-
-def refuse_impossible(plan: Plan) -> Plan:
-    """Return the plan; a PlanError where no generator can do what it asks for."""
-    for cell in plan.cells:
-        load = cell.load
-        if cell.method == JOINT and (waiting := [seat.arm for seat in cell.seats if seat.arm.waits]):
-            raise PlanError(
-                f"arm {waiting[0].name} waits: together, servers leave their core idle and share a disk's journal; "
-                f"compare by solo trials (method={SOLO})"
-            )
-        if cell.method != SOLO and (running := [seat.arm for seat in cell.seats if seat.arm.runs_already]):
-            raise PlanError(
-                f"arm {running[0].name} runs already, so it can't share a core or take turns; use method={SOLO}"
-            )
-        if load.generator == H2LOAD and (secret := [seat.arm for seat in cell.seats if "?" in seat.arm.address]):
-            raise PlanError(
-                f"arm {secret[0].name} with generator={H2LOAD}: only k6 can do TLS and metadata; use generator={K6}"
-            )
-        if load.generator == H2LOAD and (cell.method == JOINT or load.connect_per_iteration or load.call):
-            what = "joint trials" if cell.method == JOINT else f"call={load.call}"
-            what = "connect_per_iteration=True" if load.connect_per_iteration else what
-            raise PlanError(f"generator={H2LOAD} and {what}: only k6 can do that; use generator={K6}")
-        if load.warmup_s + load.duration_s < K6_SHORTEST_S:
-            raise PlanError(
-                f"warmup_s={load.warmup_s:g} and duration_s={load.duration_s:g} are "
-                f"{load.warmup_s + load.duration_s:g} s together, and k6 takes no load shorter than "
-                f"{K6_SHORTEST_S:g} s; make one of them longer"
-            )
-    return plan
 
 
 def _shuffled(things: Sequence[T], order: random.Random) -> tuple[T, ...]:

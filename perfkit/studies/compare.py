@@ -15,7 +15,8 @@ from perfkit.design.arms import parse_arm, refuse_mixed
 from perfkit.design.factors import H2LOAD, K6, KIND
 from perfkit.design.paired import refuse_unturnable, seats, turn_for
 from perfkit.design.parameters import explained
-from perfkit.design.plan import AA, SOLO, TURNS, Cell, Load, Plan, StopRule, refuse_impossible
+from perfkit.design.plan import AA, SOLO, TURNS, Cell, Load, Plan, StopRule
+from perfkit.design.possible import refuse_impossible
 from perfkit.errors import PlanError
 from perfkit.record.load import load, load_plan
 from perfkit.service.call import asked

@@ -12,7 +12,8 @@ from perfkit.checkout import ROOT
 from perfkit.design.arms import parse_arms, refuse_mixed
 from perfkit.design.paired import refuse_unturnable, seats, turn_for
 from perfkit.design.parameters import LEVELS, explained
-from perfkit.design.plan import SOLO, TURNS, A, B, Cell, Load, Plan, Seat, StopRule, refuse_impossible
+from perfkit.design.plan import SOLO, TURNS, A, B, Cell, Load, Plan, Seat, StopRule
+from perfkit.design.possible import refuse_impossible
 from perfkit.errors import PlanError
 from perfkit.record.load import load, load_environment, load_plan
 from perfkit.service.call import asked
