@@ -20,7 +20,7 @@
 //   ANNOUNCE               1 logs "perfkit answered" when a VU has its first answer (0)
 //   SUMMARY                a file for the result as JSON (unset: a short table on stdout)
 //
-// own.js says how a method of one's own is called instead.
+// keys.js says how calls are for several keys, own.js how a method of one's own is called instead.
 //
 // A call belongs to the phase in which it starts: warmup, measure or cooldown, a VU tag that turns with the clock.
 // Nobody restarts when the window opens, and calls that run when it ends may end in peace.
@@ -29,6 +29,7 @@ import grpc from 'k6/net/grpc';
 import exec from 'k6/execution';
 import { sleep } from 'k6';
 import { Counter } from 'k6/metrics';
+import { PARTS, isKeyed, keyedCalls } from './keys.js';
 import { isOwn, ownCalls, protoset } from './own.js';
 
 const setting = (name, otherwise) => (__ENV[name] === undefined || __ENV[name] === '' ? otherwise : __ENV[name]);
@@ -59,16 +60,14 @@ const CONNECTION = {
 };
 
 const TIMEOUT = `${TIMEOUT_S}s`;
-const REQUEST = { value: 1 };
-const COUNTER = {
-  method: 'counter.incrementCounter/increment',
-  request: () => REQUEST,
-  // The reply's text is not decoded: what was applied is proven by the server's final count.
-  params: { timeout: TIMEOUT, discardResponseMessage: true, metadata: JSON.parse(setting('METADATA', '{}')) },
-  isGood: () => true,
-};
+const METHOD = 'counter.incrementCounter/increment';
+// The reply's text is not decoded: what was applied is proven by the server's final count.
+const PARAMS = { timeout: TIMEOUT, discardResponseMessage: true, metadata: JSON.parse(setting('METADATA', '{}')) };
+const INCREMENT = { request: { value: 1 }, params: PARAMS };
+const COUNTER = { method: METHOD, next: () => INCREMENT, fault: () => '' };
 const PAUSE_S = 1; // after a refused or lost connection: a dead server must not look fast
-const FAILURES = ['connect', 'expect', ...Array.from({ length: 16 }, (_, i) => String(i + 1))];
+const FAULTS = { expect: 'fields missing', 'other key': 'another key answered', 'went back': 'a count that went back' };
+const FAILURES = ['connect', ...Object.keys(FAULTS), ...Array.from({ length: 16 }, (_, i) => String(i + 1))];
 
 const sent = new Counter('sent');
 const acknowledged = new Counter('acknowledged');
@@ -90,7 +89,7 @@ ASKED.forEach((address, i) => {
   const length = `${WARMUP_MS + DURATION_MS + AFTER_MS}ms`;
   scenarios[name] = {
     ...model,
-    env: { SERVER: address, IS_OWN: isOwn(i) ? '1' : '' },
+    env: { SERVER: address, NUMBER: String(i), IS_OWN: isOwn(i) ? '1' : '' },
     ...(IN_ONE ? { iterations: 1, maxDuration: length } : { duration: length }),
     gracefulStop: `${TIMEOUT_S + 2}s`,
   };
@@ -98,6 +97,7 @@ ASKED.forEach((address, i) => {
   const measured = `${whole},phase:measure`;
   [
     `grpc_req_duration{${measured},status:0}`,
+    ...PARTS.map((part) => `grpc_req_duration{${measured},status:0,${part}}`),
     ...['iteration_duration', 'data_sent', 'data_received', 'connected'].map((metric) => `${metric}{${measured}}`),
     `dropped_iterations{${whole}}`,
     ...[whole, measured].flatMap((tags) => [
@@ -167,14 +167,21 @@ export default function ({ from, until }) {
   while (IN_ONE && Date.now() < until + AFTER_MS);
 }
 
+function chosenCalls() {
+  if (__ENV.IS_OWN) return ownCalls(TIMEOUT);
+  return isKeyed ? keyedCalls(METHOD, PARAMS, Number(__ENV.NUMBER)) : COUNTER;
+}
+
 function call(from, until) {
   turnPhase(from, until);
   if (!isConnected && !connect()) return;
-  if (!calls) calls = __ENV.IS_OWN ? ownCalls(TIMEOUT) : COUNTER;
+  if (!calls) calls = chosenCalls();
   sent.add(1);
-  const { status, message } = client.invoke(calls.method, calls.request(), calls.params);
-  if (status === grpc.StatusOK && !calls.isGood(message)) {
-    failed.add(1, { status: 'expect' });
+  const { request, params } = calls.next();
+  const { status, message } = client.invoke(calls.method, request, params);
+  const fault = status === grpc.StatusOK ? calls.fault(message, request) : '';
+  if (fault) {
+    failed.add(1, { status: fault });
   } else if (status === grpc.StatusOK) {
     acknowledged.add(1);
     if (!isAnnounced) {
@@ -202,7 +209,7 @@ export function handleSummary(data) {
     return [
       `${address}: ${calls} calls acknowledged in ${DURATION_MS / 1000} s, ${((calls * 1000) / DURATION_MS).toFixed(1)}/s`,
       calls ? `  latency in ms: ${['avg', 'med', 'p(95)', 'max'].filter((stat) => stat in latency).map((stat) => `${stat} ${latency[stat].toFixed(3)}`).join(', ')}` : '',
-      ...failures.map(([status, n]) => `  failed with ${status === 'connect' ? 'no connection' : status === 'expect' ? 'fields missing' : `status ${status}`}: ${n}`),
+      ...failures.map(([status, n]) => `  failed with ${status === 'connect' ? 'no connection' : FAULTS[status] || `status ${status}`}: ${n}`),
     ].filter((line) => line);
   });
   return { stdout: `${lines.join('\n')}\n` };

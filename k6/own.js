@@ -49,16 +49,15 @@ function hasAll(message) {
   return told.expect.every((path) => isSet(path.reduce((value, field) => (value ? value[field] : undefined), message)));
 }
 
-// What a VU calls: method, its next request, the parameters of each call, and whether a reply with status 0 is good.
+// What a VU calls: a method, its next request with the parameters of that call, and what is wrong with a reply of status 0.
 export function ownCalls(timeout) {
   const next = order();
   const metadata = { ...JSON.parse(__ENV.METADATA || '{}'), ...told.metadata };
   const params = { timeout, metadata, discardResponseMessage: !told.expect.length };
-  const fixed = requests.length === 1 ? requests[0] : null;
+  const fixed = requests.length === 1 ? { request: requests[0], params } : null;
   return {
     method: told.method,
-    request: fixed ? () => fixed : () => requests[next()],
-    params,
-    isGood: told.expect.length ? hasAll : () => true,
+    next: fixed ? () => fixed : () => ({ request: requests[next()], params }),
+    fault: told.expect.length ? (message) => (hasAll(message) ? '' : 'expect') : () => '',
   };
 }

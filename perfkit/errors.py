@@ -8,6 +8,7 @@ PerfkitError
 ├── NotebookError    a cell of a notebook failed
 └── CounterError     a call that a counter did not apply
     ├── NegativeValue
+    ├── StrangeKey
     ├── CountOverflow
     ├── CallDropped
     ├── CounterClosed
@@ -50,6 +51,10 @@ class NegativeValue(CounterError):
 
     def __init__(self) -> None:
         super().__init__("Value cannot be negative")
+
+
+class StrangeKey(CounterError):
+    """A key that no count can have."""
 
 
 class CountOverflow(CounterError):

@@ -16,6 +16,9 @@ DURABLE = STORES[1:]
 SYNCS = ("full", "normal", "off")
 """How far SQLite waits for the disk: at each commit, now and then, never; only after the first nothing can be lost."""
 
+GUARD, SNAPSHOT = "guard", "snapshot"
+"""How reads get their count: as writes do, by the lock or the queue; or from what was last committed, past both."""
+
 LOOPS = ("uvloop", "asyncio")
 """Event loops of engine asyncio; the first that is installed where an arm names none."""
 
@@ -60,7 +63,7 @@ ENGINES = {
 DEFAULT_ENGINE = next(iter(ENGINES))
 """That of an arm which names none."""
 
-COMMON_OPTIONS = ("store", "sync", "sync_us", "hold_us", "work_us", "burn_us")
+COMMON_OPTIONS = ("shards", "reads", "store", "sync", "sync_us", "hold_us", "work_us", "burn_us")
 """Options that every engine and pattern has."""
 
 

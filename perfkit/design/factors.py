@@ -34,6 +34,9 @@ def _loop(name: str, value: object) -> str:
     raise PlanError(f"{name}={loop!r} is no event loop; write {known}")
 
 
+MOST_KEYS = 10_000
+"""Each VU knows how often each is to be asked for."""
+
 K6, H2LOAD = "k6", "h2load"
 """Load generators: the project's own, and a second instrument that costs a tenth of the CPU a call."""
 
@@ -49,6 +52,13 @@ LOAD_FACTORS = (
     Factor("turn_ms", "ms", "length of a turn, ms; 0: no turns were taken", reading.whole(5)),
     Factor("generator", "", "load generator: k6 or h2load", reading.one_of(K6, H2LOAD)),
     Factor("call", "", "gRPC method called of the user's own servers; missing: the counter's", reading.as_it_is),
+    Factor("keys", "keys", "keys that calls are for, each with a count", reading.whole(1, most=MOST_KEYS)),
+    Factor(
+        "zipf", "", "skew of the keys: key k is asked for in proportion to 1/(k+1)^zipf; 0: all alike",
+        reading.number(0, 5),
+    ),
+    Factor("read_pct", "%", "calls of a hundred that only read", reading.percent),
+    Factor("server_cpus", "cores", "cores that servers may use", reading.whole(1)),
     Factor("random_layout", "", "whether servers of a trial of several were laid out at random", reading.yes_or_no),
 )  # fmt: skip
 
@@ -56,14 +66,19 @@ ARM_FACTORS = (
     Factor("workers", "threads", "worker threads of the server; 0: the engine has none", reading.whole(1)),
     Factor("batch", "calls", "calls at most that are taken and committed together; 0: one at a time", reading.whole(1)),
     Factor("loop", "", "event loop of the server; empty: the engine has none", _loop),
+    Factor("shards", "shards", "locks, or owners, among which the keys are divided", reading.whole(1)),
+    Factor(
+        "reads", "", "how reads are answered: by the guard, as writes are, or as a snapshot of what was committed",
+        reading.one_of(engines.GUARD, engines.SNAPSHOT),
+    ),
     Factor("store", "", "where the count is kept: memory, sqlite or append (a log)", reading.one_of(*engines.STORES)),
     Factor(
         "sync", "", "how far SQLite waits for the disk: full, normal or off; empty: not SQLite",
         reading.one_of(*engines.SYNCS),
     ),
     Factor("sync_us", "µs", "how long a commit takes on a simulated device, µs; 0: there is none", reading.whole(0)),
-    Factor("hold_us", "µs", "wait asked for inside the critical section of each call, µs", reading.whole(0)),
-    Factor("work_us", "µs", "CPU time that each call burns inside the critical section, µs", reading.whole(0)),
+    Factor("hold_us", "µs", "wait asked for inside the critical section of a call that adds, µs", reading.whole(0)),
+    Factor("work_us", "µs", "CPU time that a call that adds burns inside the critical section, µs", reading.whole(0)),
     Factor("burn_us", "µs", "CPU time that each call burns outside of it, µs: a known handicap", reading.whole(0)),
 )  # fmt: skip
 

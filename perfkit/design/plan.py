@@ -48,6 +48,15 @@ class Load:
     """of servers in memory, also in trials of several"""
     call: Call | None = None
     """what is called of servers that are not perfkit's own; None: the counter"""
+    keys: int = 1
+    zipf: float = 0.0
+    read_pct: float = 0.0
+    server_cpus: int = 1
+
+    @property
+    def is_keyed(self) -> bool:
+        """Whether calls are for several keys, or some of them read."""
+        return self.keys > 1 or self.read_pct > 0
 
     @property
     def kind(self) -> tuple[object, ...]:

@@ -22,9 +22,20 @@ def refuse_impossible(plan: Plan) -> Plan:
             raise PlanError(
                 f"arm {secret[0].name} with generator={H2LOAD}: only k6 can do TLS and metadata; use generator={K6}"
             )
-        if load.generator == H2LOAD and (cell.method == JOINT or load.connect_per_iteration or load.call):
-            what = "joint trials" if cell.method == JOINT else f"call={load.call}"
-            what = "connect_per_iteration=True" if load.connect_per_iteration else what
+        if load.server_cpus > 1 and not plan.pin:
+            raise PlanError(f"server_cpus={load.server_cpus} and pin=False: unpinned servers have all cores; leave one")
+        if load.zipf and load.keys == 1:
+            raise PlanError(f"zipf={load.zipf:g} and keys=1: one key has no skew; say keys=16, or leave zipf out")
+        if load.is_keyed and load.call:
+            raise PlanError(f"keys and read_pct are the counter's, and call={load.call}; leave them out, or call")
+        only_k6 = {
+            "joint trials": cell.method == JOINT,
+            "connect_per_iteration=True": load.connect_per_iteration,
+            f"call={load.call}": load.call,
+            f"keys={load.keys}": load.keys > 1,
+            f"read_pct={load.read_pct:g}": load.read_pct,
+        }
+        if load.generator == H2LOAD and (what := next((name for name, is_so in only_k6.items() if is_so), "")):
             raise PlanError(f"generator={H2LOAD} and {what}: only k6 can do that; use generator={K6}")
         if load.warmup_s + load.duration_s < K6_SHORTEST_S:
             raise PlanError(

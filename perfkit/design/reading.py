@@ -12,15 +12,29 @@ Reader = Callable[[str, object], Any]
 """(name, value as it came) → what was meant; a PlanError names the value and what to write instead"""
 
 
-def whole(least: int, example: str = "") -> Reader:
-    """Return what reads whole numbers from `least` on."""
+def whole(least: int, example: str = "", most: int = 0) -> Reader:
+    """Return what reads whole numbers from `least` on, and up to `most` where that is not 0."""
 
     def read(name: str, value: object) -> int:
         number = _number(value)
         if number is None or not number.is_integer() or number < least:
             hint = example or f"e.g. {_short(name)}={max(least, 10)}"
             raise PlanError(f"{name}={value!r} is no whole number from {least}; {hint}")
+        if most and number > most:
+            raise PlanError(f"{name}={value!r} is over {most:,}; take fewer")
         return int(number)
+
+    return read
+
+
+def number(least: float, most: float) -> Reader:
+    """Return what reads numbers from `least` to `most`."""
+
+    def read(name: str, value: object) -> float:
+        found = _number(value)
+        if found is None or not least <= found <= most:
+            raise PlanError(f"{name}={value!r} is no number from {least:g} to {most:g}; e.g. {_short(name)}=1")
+        return found
 
     return read
 

@@ -3,6 +3,17 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+GROUPS = 64
+"""Writes are counted by key modulo this: k6 has a metric for each."""
+
+PARTS = {
+    "read": "calls that only read",
+    "write": "calls that add",
+    "hot": "calls for key 0, the one that is asked for most",
+    "cold": "calls for all other keys",
+}
+"""part of the calls → what it is, in words"""
+
 SAMPLES_FOR_TAIL = 6.62
 """A percentile p is given from SAMPLES_FOR_TAIL / (1 - p/100) samples on: p99 from 662, p99.9 from 6,620.
 
@@ -59,6 +70,11 @@ class Calls:
     latency: Distribution
     """of calls with status 0"""
     iteration: Distribution
+    parts: dict[str, Distribution] = field(default_factory=dict)
+    """part (PARTS) → latency of these calls; only those that are told apart"""
+    writes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """key modulo GROUPS, as text → calls that added and were acknowledged, and that were sent, whole trial; empty: no
+    load of several keys or with reads"""
 
     @property
     def failed_total(self) -> int:

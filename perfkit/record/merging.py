@@ -70,7 +70,15 @@ def merged_calls(several: Sequence[Calls], percentiles: Sequence[str]) -> Calls:
         data_received_bytes=_sum(one.data_received_bytes for one in several),
         latency=merged([one.latency for one in several], percentiles),
         iteration=merged([one.iteration for one in several], percentiles),
+        parts={part: merged([one.parts[part] for one in several], percentiles) for part in several[0].parts},
+        writes=_writes(several),
     )
+
+
+def _writes(several: Sequence[Calls]) -> dict[str, tuple[int, int]]:
+    groups = dict.fromkeys(group for one in several for group in one.writes)
+    counts = {group: [one.writes.get(group, (0, 0)) for one in several] for group in groups}
+    return {group: (sum(acked for acked, _ in each), sum(sent for _, sent in each)) for group, each in counts.items()}
 
 
 def _sum(values: Iterable[int | None]) -> int | None:

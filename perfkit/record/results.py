@@ -1,11 +1,13 @@
 """What came back: every number of a trial, with its definition and unit."""
 
+from collections import Counter as Tally
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from perfkit.design import stored
 from perfkit.design.plan import Load, Trial
-from perfkit.record.calls import Calls, Distribution, Section, section
+from perfkit.record.calls import GROUPS, Calls, Distribution, Section, section
 
 BEFORE_02 = {"k6": "generator", "k6_cores_available": "generator_cores_available"}
 """what fields of a trial were called when k6 was the only generator → their names in 0.2"""
@@ -65,8 +67,32 @@ class Served:
     """None: a server that ran already, whose process can't be seen from here"""
     own_s: float | None = None
     """of the window, in which it was this server's turn; None: all of it"""
+    final_by_key: dict[str, int] | None = None
+    """the same by key, as text; only of loads of several keys or with reads"""
     section: Section | None = None
     """None: a command of the user's own, which does not say; or before 0.2"""
+
+    @property
+    def is_count_wrong(self) -> bool:
+        """Whether the final count contradicts what was acknowledged: less than that, or more than was sent."""
+        calls = self.calls
+        if self.final_count is None:
+            return False
+        if self.final_by_key is not None:
+            return self._is_a_key_wrong(self.final_by_key)
+        uncertain = calls.cut_off_total + calls.failed_total - calls.failed_by_status.get("connect", 0)
+        return not calls.acknowledged_total <= self.final_count <= calls.acknowledged_total + uncertain
+
+    def _is_a_key_wrong(self, final_by_key: Mapping[str, int]) -> bool:
+        """Judge key by key: an update that went to another key would not show in the sum. Reads are none."""
+        final: Tally[int] = Tally()
+        for key, count in final_by_key.items():
+            final[int(key) % GROUPS] += count
+        writes = {int(group): counts for group, counts in self.calls.writes.items()}
+        return any(
+            not acknowledged <= final[group] <= sent
+            for group, (acknowledged, sent) in ((group, writes.get(group, (0, 0))) for group in {*writes, *final})
+        )
 
     def throughput_rps(self, load: Load) -> float:
         """Return acknowledged calls per second of the window, or of the server's own part of it; 0 if it had none."""
@@ -188,9 +214,11 @@ class TrialResult:
 def _served(data: dict[str, Any]) -> Served:
     calls = data["calls"]
     durations = {name: _distribution(calls[name]) for name in ("latency", "iteration")}
+    parts = {part: _distribution(one) for part, one in calls.get("parts", {}).items()}
+    writes = {group: (acknowledged, sent) for group, (acknowledged, sent) in calls.get("writes", {}).items()}
     usage = _usage(data["usage"]) if data["usage"] else None
-    told = data.get("own_s"), section(data.get("section"))
-    return Served(Calls(**{**calls, **durations}), data["final_count"], usage, *told)
+    told = data.get("own_s"), data.get("final_by_key"), section(data.get("section"))
+    return Served(Calls(**{**calls, **durations, "parts": parts, "writes": writes}), data["final_count"], usage, *told)
 
 
 def _usage(data: dict[str, Any]) -> Usage:

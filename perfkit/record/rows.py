@@ -1,11 +1,11 @@
 """Results as rows: one a server in a trial, what each column is, with its unit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from perfkit.design.factors import ARM_FACTORS, LOAD_FACTORS
 from perfkit.design.plan import SOLO
-from perfkit.record.calls import Distribution, Section
+from perfkit.record.calls import PARTS, Distribution, Section
 from perfkit.record.results import Served, TrialResult, Usage
 from perfkit.record.validity import INVALIDATING, flags
 
@@ -20,6 +20,8 @@ def _durations(prefix: str, percentile: str, what: str) -> dict[str, str]:
         durations[f"{percentile}{name}_ms"] = f"{value}th percentile, ms{least}"
     return {**durations, f"{prefix}max_ms": "longest, ms"}
 
+
+PART_STATISTICS = {"p50": "median latency", "p99": "99th percentile of latency", "max": "longest latency"}
 
 COLUMNS = {
     "block": "block, from 0; the unit of replication",
@@ -45,6 +47,11 @@ COLUMNS = {
     "throughput_rps": "acknowledged calls per second of the window; by turns, of own_s",
     "own_s": "seconds of the window in which it was this server's turn; without turns all of it",
     **_durations("latency_", "", "latency of acknowledged calls (solo trials only, as all latency)"),
+    **{
+        f"{part}_{name}_ms": f"{what} of {calls}, ms; missing: not told apart"
+        for part, calls in PARTS.items()
+        for name, what in PART_STATISTICS.items()
+    },
     "percentiles_ms": "latency distribution: percentile as text -> ms, those with enough calls",
     "iterations": "iterations that started in the window and ended",
     **_durations("iteration_", "iteration_", "duration of an iteration, with connecting where it did"),
@@ -64,8 +71,8 @@ COLUMNS = {
     "commit_us": "how long a commit took, median, µs; missing: there was no store",
     "commits": "commits of the store, warm-up included",
     "calls_per_commit": "calls that were committed together, mean",
-    "server_cpus": "cores that the server was pinned to; empty: none",
-    "generator_cpus": "cores that the generator was pinned to, of several with '; ' between; empty: none",
+    "server_cpu_list": "cores that the server was pinned to; empty: none",
+    "generator_cpu_list": "cores that the generator was pinned to, of several with '; ' between; empty: none",
     "generator_hosts": "hosts of the generators, with '; ' between; empty: the servers' own",
     "clock_error_ms": "how far the clock of a host may have been off this machine's at most, ms; missing: one machine",
     "start_spread_ms": "how far apart the generators of several hosts began, ms",
@@ -130,8 +137,8 @@ def _row(result: TrialResult, position: int, names: Sequence[str], *, complete: 
         "commit_us": inside.commit_us and inside.commit_us.p50,
         "commits": inside.commits,
         "calls_per_commit": inside.calls_per_commit,
-        "server_cpus": _cores(usage),
-        "generator_cpus": "; ".join(map(_cores, (one.usage for one in result.generators))),
+        "server_cpu_list": _cores(usage),
+        "generator_cpu_list": "; ".join(map(_cores, (one.usage for one in result.generators))),
         "generator_hosts": "; ".join(one.host for one in result.generators),
         "clock_error_ms": max((clock.error_ms for clock in result.clocks), default=None),
         "start_spread_ms": result.start_spread_ms,
@@ -147,10 +154,19 @@ def _latency(served: Served, throughput_rps: float, *, is_solo: bool) -> dict[st
     return {
         **_statistics(latency, "latency_", ""),
         **_statistics(iteration, "iteration_", "iteration_"),
+        **_parts(served.calls.parts if is_solo else {}),
         "percentiles_ms": latency.percentiles_ms,
         "in_flight": None if latency.avg_ms is None else throughput_rps * latency.avg_ms / 1e3,
         "bracket_pct": _widest_pct(latency),
     }
+
+
+def _parts(parts: Mapping[str, Distribution]) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
+    for part in PARTS:
+        of = parts.get(part) or Distribution(0, None, None, None, {})
+        found |= {f"{part}_p50_ms": of.at("50"), f"{part}_p99_ms": of.at("99"), f"{part}_max_ms": of.max_ms}
+    return found
 
 
 def _widest_pct(of: Distribution) -> float | None:

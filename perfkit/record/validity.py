@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from perfkit.design.factors import H2LOAD
 from perfkit.design.plan import JOINT, SOLO
-from perfkit.record.results import Served, TrialResult
+from perfkit.record.calls import PARTS
+from perfkit.record.results import TrialResult
 
 GENERATOR_LIMIT = 0.9
 """A generator using more than this part of its cores is the one that is measured, not the server."""
@@ -35,7 +36,7 @@ LATE_TURNS = 0.1
 """How much longer than meant, as a part of it, a turn may be; 1 in 20 may be longer."""
 
 EVERYTHING = "everything"
-LATENCY = ("p50_ms", "p95_ms", "p99_ms")
+LATENCY = ("p50_ms", "p95_ms", "p99_ms", *(f"{part}_{name}_ms" for part in PARTS for name in ("p50", "p99", "max")))
 SERVED = ("throughput_rps", *LATENCY)
 
 
@@ -49,14 +50,6 @@ class Flag:
     """how a caveat begins; it goes on "in 3 of 40 trials (which)" """
     voids: tuple[str, ...] = ()
     """metrics that say nothing of the server then, or EVERYTHING; empty: it limits what they mean"""
-
-
-def _count_is_wrong(one: Served) -> bool:
-    calls = one.calls
-    if one.final_count is None:
-        return False
-    uncertain = calls.cut_off_total + calls.failed_total - calls.failed_by_status.get("connect", 0)
-    return not calls.acknowledged_total <= one.final_count <= calls.acknowledged_total + uncertain
 
 
 def _was_cut_off(result: TrialResult) -> bool:
@@ -86,6 +79,11 @@ def _hosts_differ(result: TrialResult) -> bool:
     return any(max(several) > (1 + ALIKE) * min(several) for several in seen if several)
 
 
+def _share_cores(result: TrialResult) -> bool:
+    loading = {cpu for one in result.generators if not one.host for cpu in one.usage.cpus}
+    return any(one.usage and loading.intersection(one.usage.cpus) for one in result.served)
+
+
 def _was_connecting(result: TrialResult) -> bool:
     return any(one.calls.late_connections > 0 for one in result.served) and not result.trial.load.connect_per_iteration
 
@@ -109,7 +107,7 @@ def _left_their_core_idle(result: TrialResult) -> bool:
 FLAGS = (
     Flag(
         "lost update",
-        lambda result: any(_count_is_wrong(one) for one in result.served),
+        lambda result: any(one.is_count_wrong for one in result.served),
         "A final count contradicted what was acknowledged, so nothing counts,",
         (EVERYTHING,),
     ),
@@ -185,6 +183,13 @@ FLAGS = (
         lambda result: result.generator_busy > GENERATOR_LIMIT,
         f"The load generator used more than {GENERATOR_LIMIT * 100:g} % of its cores, so throughput and latency are "
         "its own and give no verdict,",
+        SERVED,
+    ),
+    Flag(
+        "shared cores",
+        _share_cores,
+        "The servers had the load generator's core too, so throughput and latency are of both and "
+        "give no verdict,",
         SERVED,
     ),
     Flag(

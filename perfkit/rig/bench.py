@@ -55,6 +55,7 @@ class Here:
     def refuse(self, plans: Sequence[Plan], folder: Path) -> None:  # noqa: D102
         for plan in plans:
             host.refuse_connections(plan.cells)
+            host.refuse_cores(plan.cells)
             refuse_unreadable(plan.cells)
             for arm in plan.arms:
                 if arm.is_durable:

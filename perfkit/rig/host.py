@@ -128,6 +128,14 @@ def refuse_connections(cells: Iterable[Cell], hosts: int = 1) -> None:
             )
 
 
+def refuse_cores(cells: Iterable[Cell]) -> None:
+    """Raise a PlanError where servers are to have more cores than there are."""
+    cores = len(usable_cpus())
+    for wanted in {cell.load.server_cpus for cell in cells}:
+        if wanted > cores:
+            raise PlanError(f"server_cpus={wanted}: {cores} cores can be used here; say server_cpus={cores}, or fewer")
+
+
 def usable_cpus() -> tuple[int, ...]:
     """Return the cores that this process may run on."""
     if sys.platform == "linux":

@@ -134,7 +134,7 @@ def _sweep_caveats(answer: SweepAnswer, environment: Environment) -> Iterator[tu
     for arm, waited in valid[valid["hold_us"] > 0].groupby("arm"):
         asked_us, really_us = waited["hold_us"].iloc[0], waited["held_us"].mean()
         yield CPU, f"A wait of {asked_us} µs was asked for of {names[str(arm)]}; it was really {really_us:.0f} µs long."
-    if ((valid["server_cpus"] == "") & ~valid["arm"].str.startswith(f"{RUNNING}:")).any():
+    if ((valid["server_cpu_list"] == "") & ~valid["arm"].str.startswith(f"{RUNNING}:")).any():
         yield CPU, "Server and k6 were not pinned to cores of their own, so they took time from each other."
     if environment.load_1m > BUSY_LOAD * environment.cores:
         yield (

@@ -1,4 +1,4 @@
-"""The subject of the experiment: one shared count that many callers add to. `patterns` has the ways to guard it."""
+"""The subject of the experiment: shared counts that many callers add to. `patterns` has the ways to guard it."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -14,6 +14,7 @@ class Request(Protocol):
     """One call as a counter sees it: what to add, and where the answer goes, exactly once."""
 
     by: int
+    key: int
 
     def wanted(self) -> bool:
         """Whether somebody still waits for the answer."""
@@ -26,13 +27,13 @@ class Request(Protocol):
 
 
 class Counter(Protocol):
-    """A 64-bit count that any number of threads may increment."""
+    """64-bit counts by key that any number of threads may increment."""
 
     def handle(self, request: Request) -> None:
         """Add `request.by` ≥ 0 and answer, or refuse with a CounterError; before this returns, or later."""
 
     def close(self) -> int:
-        """Refuse what is still queued and all that comes later; return the final count."""
+        """Refuse what is still queued and all that comes later; return all counts together."""
 
 
 def take(state: State, requests: Sequence[Request]) -> None:
@@ -40,7 +41,7 @@ def take(state: State, requests: Sequence[Request]) -> None:
     added: list[tuple[Request, int]] = []
     for request in requests:
         try:
-            added.append((request, state.add(request.by, request.wanted)))
+            added.append((request, state.add(request.by, request.wanted, request.key)))
         except Exception as error:  # the caller's to handle, and nobody else's
             _tell(request.refuse, error)
     try:
@@ -63,8 +64,9 @@ def _tell(say: Callable[..., object], what: object) -> None:
 class Asked:
     """A request whose caller sleeps until it is answered."""
 
-    def __init__(self, by: int, wanted: Wanted) -> None:
+    def __init__(self, by: int, wanted: Wanted, key: int = 0) -> None:
         self.by = by
+        self.key = key
         self.wanted = wanted
         self._outcome: SimpleQueue[int | Exception] = SimpleQueue()
         self.answer: Callable[[int], None] = self._outcome.put
@@ -78,8 +80,8 @@ class Asked:
         return outcome
 
 
-def increment(counter: Counter, by: int, wanted: Wanted = lambda: True) -> int:
+def increment(counter: Counter, by: int, wanted: Wanted = lambda: True, key: int = 0) -> int:
     """Ask a counter and wait for the answer."""
-    request = Asked(by, wanted)
+    request = Asked(by, wanted, key)
     counter.handle(request)
     return request.wait()

@@ -15,13 +15,13 @@ from perfkit.subject.state import State, Wanted
 
 
 class AsyncCounter(Protocol):
-    """A 64-bit count that any number of tasks of one event loop may increment."""
+    """64-bit counts by key that any number of tasks of one event loop may increment."""
 
-    async def increment(self, by: int, wanted: Wanted) -> int:
-        """Add `by` ≥ 0 and return the count as this call left it; a CounterError means that nothing changed."""
+    async def increment(self, by: int, wanted: Wanted, key: int = 0) -> int:
+        """Add `by` ≥ 0 to a key's count and return it as this call left it; a CounterError: nothing changed."""
 
     async def close(self) -> int:
-        """Refuse what is still queued and all that comes later; return the final count."""
+        """Refuse what is still queued and all that comes later; return all counts together."""
 
 
 class AsyncMutexCounter:
@@ -32,11 +32,11 @@ class AsyncMutexCounter:
         self._closed = False
         self._lock = asyncio.Lock()
 
-    async def increment(self, by: int, wanted: Wanted) -> int:  # noqa: D102
+    async def increment(self, by: int, wanted: Wanted, key: int = 0) -> int:  # noqa: D102
         async with self._lock:
             if self._closed:
                 raise CounterClosed("the counter is closed")
-            count = await _add(self._state, by, wanted)
+            count = await _add(self._state, by, wanted, key)
             await _commit(self._state, 1)
             return count
 
@@ -53,14 +53,14 @@ class AsyncInputQCounter:
         self._state = state
         self._batch = batch
         self._closed = False
-        self._requests: asyncio.Queue[tuple[int, Wanted, asyncio.Future[int]] | None] = asyncio.Queue()
+        self._requests: asyncio.Queue[tuple[int, int, Wanted, asyncio.Future[int]] | None] = asyncio.Queue()
         self._owner = asyncio.create_task(self._own(), name="inputQ owner")
 
-    async def increment(self, by: int, wanted: Wanted) -> int:  # noqa: D102
+    async def increment(self, by: int, wanted: Wanted, key: int = 0) -> int:  # noqa: D102
         if self._closed:
             raise CounterClosed("the counter is closed")
         reply: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._requests.put_nowait((by, wanted, reply))
+        self._requests.put_nowait((by, key, wanted, reply))
         return await reply
 
     async def close(self) -> int:  # noqa: D102
@@ -95,24 +95,25 @@ class AsyncInputQCounter:
                         reply.set_result(count)
 
     async def _add(
-        self, request: tuple[int, Wanted, "asyncio.Future[int]"], added: list[tuple["asyncio.Future[int]", int]]
+        self, request: tuple[int, int, Wanted, "asyncio.Future[int]"], added: list[tuple["asyncio.Future[int]", int]]
     ) -> None:
-        by, wanted, reply = request
+        by, key, wanted, reply = request
         try:
-            added.append((reply, await _add(self._state, by, lambda: not reply.done() and wanted())))
+            added.append((reply, await _add(self._state, by, lambda: not reply.done() and wanted(), key)))
         except Exception as error:  # the caller's to handle: the owner lives on
             if not reply.done():
                 reply.set_exception(error)
 
 
-async def _add(state: State, by: int, wanted: Wanted) -> int:
+async def _add(state: State, by: int, wanted: Wanted, key: int) -> int:
     """Do `state.add`, which would hold up the loop where it waits."""
-    count = state.next(by, wanted)
-    if state.hold_s:
+    count = state.next(by, wanted, key)
+    if state.hold_s and by:
         began_ns = time.perf_counter_ns()
         await asyncio.sleep(state.hold_s)
         state.held(began_ns)
-    state.count = count
+    if by:
+        state.write(key, count)
     return count
 
 

@@ -40,8 +40,9 @@ def serve(arm: Arm, host: str, port: int, tls: Tls | None = None, folder: Path |
     """Serve `arm` until SIGTERM or SIGINT, then drain; a ServerError says why it could not begin, or not go on.
 
     `folder` is where a durable store has its files. First line: `{"event": "ready", "address", "pid", "arm", "count"}`,
-    as soon as calls are accepted. Last line: `{"event": "stopped", "increments", "cpu_s", "section"}`: by how much the
-    count was raised, as the store has it, the CPU time of this process, and what `State.told` says.
+    as soon as calls are accepted. Last line: `{"event": "stopped", "increments", "by_key", "cpu_s", "section"}`: by how
+    much the counts were raised, together and each, as the store has it, the CPU time of this process, and what
+    `State.told` says.
     """
     credentials = _credentials(tls) if tls else None
     if credentials is None and not _is_loopback(host):
@@ -56,13 +57,16 @@ def serve(arm: Arm, host: str, port: int, tls: Tls | None = None, folder: Path |
     engine = start(arm, host, port, credentials, state)
     _print_line(event="ready", address=engine.address, pid=os.getpid(), arm=arm.name, count=state.first)
     signal.sigwait(STOP_SIGNALS)
-    count = engine.stop(DRAIN_S)
+    engine.stop(DRAIN_S)
     state.close()
     if state.failure:
         raise ServerError(str(state.failure))
     if arm.is_durable:
-        _refuse_another(count, arm, folder)
-    _print_line(event="stopped", increments=count - state.first, cpu_s=time.process_time(), section=state.told())
+        _refuse_another(state, arm, folder)
+    raised = state.increments()
+    _print_line(
+        event="stopped", increments=sum(raised.values()), by_key=raised, cpu_s=time.process_time(), section=state.told()
+    )
 
 
 def state_of(arm: Arm, folder: Path | None = None, count: int = 0) -> State:
@@ -80,12 +84,13 @@ def start(
     return engine
 
 
-def _refuse_another(count: int, arm: Arm, folder: Path | None) -> None:
+def _refuse_another(state: State, arm: Arm, folder: Path | None) -> None:
     """Read the files again: what was said to be kept must be there."""
-    state = state_of(arm, folder)
-    state.close()
-    if state.first != count:
-        raise ServerError(f"store={arm.store} in {folder} has {state.first}, and {count} was acknowledged")
+    kept = state_of(arm, folder)
+    kept.close()
+    for key, count in state.counts.items():
+        if (found := kept.counts.get(key, 0)) != count:
+            raise ServerError(f"store={arm.store} in {folder} has {found} of key {key}, and {count} was acknowledged")
 
 
 def _credentials(tls: Tls) -> grpc.ServerCredentials:

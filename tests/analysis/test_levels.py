@@ -28,7 +28,7 @@ def table(ratios, blocks=12, sd=0.015, seed=1):
                              "throughput_rps": 1e6 / cost, "role": "a" if arm == A else "b", "burn_us": 0})  # fmt: skip
     return pd.DataFrame(rows).assign(
         complete=True, valid=True, flags="", method="turns", rate=None, own_s=1.0, server_cpu_s=1.0, attempt=0,
-        took_s=3.0, server_cpus="0", in_flight=1.0,
+        took_s=3.0, server_cpu_list="0", in_flight=1.0,
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ def table(**options):
     """A simulated table with what the report reads beside the metrics."""
     made = simulated(**options)
     made["pattern"] = made["arm"].map({A: "mutex", B: "inputQ"})
-    defaults = {"rate": None, "in_flight": made["vus"].astype(float), "server_cpus": "0", "method": "solo",
+    defaults = {"rate": None, "in_flight": made["vus"].astype(float), "server_cpu_list": "0", "method": "solo",
                 "role": made["arm"].map({A: "a", B: "b"}), "own_s": 1.0, "server_cpu_s": 1.0, "attempt": 0,
                 "took_s": 3.0, "burn_us": 0, "hold_us": 0, "held_us": None}  # fmt: skip
     return made.assign(**{name: value for name, value in defaults.items() if name not in made})
@@ -94,7 +94,7 @@ def test_a_caveat_follows_the_sentence_that_it_limits(here):
         ({"flags": "cut off", "valid": False}, "Calls never ended, so nothing counts, in 24 of 24"),
         ({"flags": "dropped iterations"}, "no free VU"),
         ({"flags": "warm-up too short"}, "Connections were still being made"),
-        ({"server_cpus": ""}, "were not pinned"),
+        ({"server_cpu_list": ""}, "were not pinned"),
         ({"in_flight": 5.0}, "At 100 VUs only 5 calls were in flight"),
     ],
 )

@@ -24,13 +24,14 @@ def yes():
 class Broken:
     """A store that fails at its third commit."""
 
-    count, commits = 5, 0
+    def __init__(self):
+        self.counts, self.commits = {0: 5}, 0
 
-    def commit(self, count):
+    def commit(self, changed):
         self.commits += 1
         if self.commits == 3:
             raise StoreFailed("the disk is gone")
-        self.count = count
+        self.counts.update(changed)
 
     def close(self):
         pass

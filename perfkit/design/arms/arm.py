@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
-from perfkit.design.engines import DURABLE, MEMORY
+from perfkit.design.engines import DURABLE, GUARD, MEMORY
 from perfkit.design.factors import ARM_FACTORS
 from perfkit.errors import PlanError
 
@@ -30,6 +30,8 @@ class Arm:
     """the user's own, with {port} where the port goes, or HOST:PORT?options; empty for perfkit's engines"""
     batch: int = 0
     loop: str = ""
+    shards: int = 1
+    reads: str = GUARD
     hold_us: int = 0
     store: str = MEMORY
     sync: str = ""

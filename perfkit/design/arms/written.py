@@ -56,8 +56,10 @@ def parse_arm(text: str, workers: int) -> Arm:
         )
     if not facts.is_installed:
         raise PlanError(f"arm {text!r}: engine {engine} is not installed; {install(engine)}")
-    if pattern in facts.lone_owner and {"batch", "workers"} <= set(options):
-        raise PlanError(f"arm {text!r}: with batch, one owner does everything, so there are no workers; leave out one")
+    if pattern in facts.lone_owner and "batch" in options and (lone := {"workers", "shards", "reads"} & set(options)):
+        raise PlanError(
+            f"arm {text!r}: with batch, one owner does everything, so there are no {min(lone)}; leave out one"
+        )
     values: dict[str, Any] = {
         name: FACTORS[name].read(f"in arm {text!r}, {name}", value) for name, value in options.items()
     }

@@ -85,6 +85,8 @@ class Agent:
         for plan in plans:
             host.refuse_connections(plan.cells, hosts or 1)
             refuse_unreadable(plan.cells)
+            if not hosts:
+                host.refuse_cores(plan.cells)
             for arm in plan.arms if not hosts else ():
                 if arm.is_durable:
                     refuse_memory(Path(tempfile.gettempdir()), f"arm {arm.name}")
@@ -103,7 +105,7 @@ class Agent:
     def serve(self, trial: Trial, within_s: float) -> list[Target]:
         """Start the trial's servers, to end after so long at the latest; return where they are."""
         self._begin(trial)
-        self._servers = self._trial.enter_context(servers(trial, self._placement, self._methods))
+        self._servers = self._trial.enter_context(servers(trial, self._placement_of(trial), self._methods))
         self._keep((one.pid for one in self._servers.all if one.pid), within_s)
         return self._servers.targets
 
@@ -146,7 +148,7 @@ class Agent:
     def _watch_servers(self, window: Window, turns_at_ms: float, attempt: int, within_s: float) -> ServersSeen:
         assert self._servers is not None  # noqa: S101 - a coordinator's fault
         assert self._asked is not None  # noqa: S101
-        trial, families, placement = self._asked, self._servers.all, self._placement
+        trial, families, placement = self._asked, self._servers.all, self._placement_of(self._asked)
         self._keep((), within_s)
         cpus = (*placement.server, *placement.generator) if placement.server else ()
         if trial.method != TURNS:
@@ -159,6 +161,9 @@ class Agent:
         observed = observe(families, window, cpus, [watchdog, self._held], [watchdog.pid], clock.now)
         took, own_s = watchdog.end()
         return ServersSeen(observed, took, tuple(own_s))
+
+    def _placement_of(self, trial: Trial) -> Placement:
+        return self._placement.with_servers_on(trial.load.server_cpus)
 
     def _watch_load(self, begin_ms: float, window: Window, turns_at_ms: float, within_s: float) -> LoadSeen:
         self._keep((), within_s)

@@ -160,6 +160,7 @@ def _served(trial: Trial, seen: ServersSeen, loaded: list[Loaded], ended: list[E
             end.final.increments,
             end.usage(cpu_s, observed.window_s),
             own_s,
+            end.final.by_key if trial.load.is_keyed else None,
             end.final.section,
         )
         for calls, end, cpu_s, own_s in zip(by_server, ended, observed.used_s, seen.own_s, strict=True)

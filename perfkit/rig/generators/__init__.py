@@ -55,4 +55,4 @@ def seen(calls: Calls, replied_with: int | None, reply_bytes: int | None, *, by_
         return calls
     nothing = Distribution(0, None, None, None, {})
     latency = replace(calls.latency, percentiles_ms={}, brackets_ms={})
-    return replace(calls, latency=latency, iteration=nothing, data_sent_bytes=None, data_received_bytes=None)
+    return replace(calls, latency=latency, iteration=nothing, parts={}, data_sent_bytes=None, data_received_bytes=None)

@@ -34,8 +34,12 @@ INSTALL = (
 START_S = 30.0 + process.START_S
 """How long k6 may take to initialise its VUs, while servers start; 1,000 take a second."""
 
-FAILED_STATUSES = ("connect", "expect", *map(str, range(1, 17)))
-"""What counter.js counts failures by: no connection, a reply without what it must have, or a gRPC status code."""
+FAILED_STATUSES = ("connect", "expect", "other key", "went back", *map(str, range(1, 17)))
+"""What counter.js counts failures by: no connection; a reply without what it must have, for another key, or with less
+than was seen before; or a gRPC status code."""
+
+PARTS = {"read": "op:read", "write": "op:write", "hot": "key:hot", "cold": "key:cold"}
+"""part of the calls → as counter.js tags it"""
 
 
 def find(program: str = "k6") -> Program:
@@ -191,7 +195,25 @@ def _calls(summary: dict[str, Any], server: int, percentiles: Sequence[str]) -> 
         data_received_bytes=count("data_received", measured),
         latency=_distribution(metrics, f"grpc_req_duration{{{measured},status:0}}", percentiles),
         iteration=_distribution(metrics, f"iteration_duration{{{measured}}}", percentiles),
+        parts={
+            part: _distribution(metrics, key, percentiles)
+            for part, tag in PARTS.items()
+            if (key := f"grpc_req_duration{{{measured},status:0,{tag}}}") in metrics
+        },
+        writes=_writes(metrics, server),
     )
+
+
+def _writes(metrics: dict[str, Any], server: int) -> dict[str, tuple[int, int]]:
+    prefix = f"sent_{server}_"
+    counts = {name: int(metric["values"]["count"]) for name, metric in metrics.items() if name.startswith(prefix)}
+    return {
+        (group := name.removeprefix(prefix)): (
+            int(metrics.get(f"acknowledged_{server}_{group}", {}).get("values", {}).get("count", 0)),
+            sent,
+        )
+        for name, sent in counts.items()
+    }
 
 
 def _distribution(metrics: dict[str, Any], key: str, asked: Sequence[str]) -> Distribution:

@@ -32,8 +32,13 @@ def told(
         "PERCENTILES": ",".join(part.percentiles if part else PERCENTILES),
         "SUMMARY": summary,
         "PROTO": ROOT / "proto",
+        **_keys(load),
         **_own(targets, summary.parent),
     }
+
+
+def _keys(load: Load) -> dict[str, object]:
+    return {"KEYS": load.keys, "ZIPF": load.zipf, "READ_PCT": load.read_pct} if load.is_keyed else {}
 
 
 def _own(targets: Sequence[Target], folder: Path) -> dict[str, object]:

@@ -20,13 +20,15 @@ def serving(
     folder: Path | None = None,
     address: str = LOOPBACK,
     called: Called | None = None,
+    keys: int = 1,
 ) -> AbstractContextManager[RunningServer]:
     """Serve an arm on a free port until the end, unless it runs already; one with a store has its files in `folder`.
 
-    `called` is the method of a server that is not perfkit's own; None: it counts.
+    `called` is the method of a server that is not perfkit's own; None: it counts, by so many
+    `keys`.
     """
     if arm.runs_already:
-        return running.server(arm, called)
+        return running.server(arm, called, keys)
     if arm.is_foreign:
-        return foreign.server(arm, place, start_s, address, called)
+        return foreign.server(arm, place, start_s, address, called, keys)
     return own.server(arm, place, start_s, folder, address)

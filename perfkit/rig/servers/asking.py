@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,10 +108,30 @@ class Told:
 
 def ask(way: Way) -> Told:
     """Ask a server for its count; grpc.RpcError where it does not answer."""
+    (reply,) = _replies(way, 1)
+    return Told(reply.message)
+
+
+def ask_all(way: Way, keys: int, server: str) -> dict[str, int]:
+    """Ask a server for its count of each key; a ServerError where it knows no keys, grpc.RpcError if it is silent."""
+    counts: dict[str, int] = {}
+    for key, reply in enumerate(_replies(way, keys)):
+        count = Told(reply.message).count
+        if reply.key != key or count is None:
+            raise ServerError(
+                f"server {server} answered a call for key {key} with key {reply.key} and {reply.message!r}: one that "
+                "knows no keys has one count for all; leave out keys, or serve proto/counter.proto with its keys"
+            )
+        counts[str(key)] = count
+    return counts
+
+
+def _replies(way: Way, keys: int) -> Iterator["counter_pb2.status"]:
     with way.channel() as channel:
         call = counter_pb2_grpc.incrementCounterStub(channel).increment  # type: ignore[no-untyped-call]
-        reply = call(counter_pb2.incrementBy(value=0), timeout=CALL_S, metadata=tuple(way.secrets().items()))
-    return Told(reply.message)
+        for key in range(keys):
+            asked = counter_pb2.incrementBy(value=0, key=key)
+            yield call(asked, timeout=CALL_S, metadata=tuple(way.secrets().items()))
 
 
 HEALTH = "/grpc.health.v1.Health/Check"

@@ -19,7 +19,7 @@ from perfkit.errors import PlanError, ServerError
 from perfkit.rig import family, process
 from perfkit.rig.ports import LOOPBACK, free_port
 from perfkit.rig.process import START_S, Place
-from perfkit.rig.servers.asking import NOT_YET, Way, ask, is_serving, try_call
+from perfkit.rig.servers.asking import NOT_YET, Way, ask, ask_all, is_serving, try_call
 from perfkit.rig.servers.own import Final, RunningServer
 from perfkit.service.called import Called
 
@@ -52,6 +52,7 @@ class ForeignServer(RunningServer):
         where: tuple[str, int],
         start_s: float,
         called: Called | None,
+        keys: int = 1,
     ) -> None:
         host, self._port = where
         super().__init__(arm.name, process, log, f"{host}:{self._port}", start_s)
@@ -61,6 +62,9 @@ class ForeignServer(RunningServer):
         self._thrown_away = b""
         self._began_at = 0
         """its count before the load"""
+        self._keys = keys
+        self._began: dict[str, int] = {}
+        """key → its count before the load"""
 
     def members(self) -> tuple[int, ...]:
         """Return its processes."""
@@ -80,6 +84,7 @@ class ForeignServer(RunningServer):
                     f"server {self.name} counts calls that only ask: increment(value=0) answered {self._began_at}, "
                     f"then {again}; it must add `value`"
                 )
+            self._began = self._counts(again)
         else:
             self._until_answered(self._is_good)
         if family.listens(self.members(), self._port) is False:
@@ -139,13 +144,18 @@ class ForeignServer(RunningServer):
         final = Final(None)
         if self.called is None:
             try:
-                final = Final(self._count() - self._began_at)
+                counts = self._counts(self._count())
+                raised = {key: count - self._began[key] for key, count in counts.items()}
+                final = Final(sum(raised.values()), by_key=raised)
             except grpc.RpcError as error:
                 raise ServerError(f"server {self.name} did not say its count at the end: {error}") from error
         os.kill(self.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(ENDS_S)
         return final
+
+    def _counts(self, first: int) -> dict[str, int]:
+        return ask_all(Way(self.address), self._keys, self.name) if self._keys > 1 else {"0": first}
 
     def _count(self) -> int:
         told = ask(Way(self.address))
@@ -202,7 +212,12 @@ def refuse_unreadable(arm: Arm) -> None:
 
 @contextmanager
 def server(
-    arm: Arm, place: Place, start_s: float = START_S, address: str = LOOPBACK, called: Called | None = None
+    arm: Arm,
+    place: Place,
+    start_s: float = START_S,
+    address: str = LOOPBACK,
+    called: Called | None = None,
+    keys: int = 1,
 ) -> Iterator[ForeignServer]:
     """Run the command of a foreign arm, to listen on an address; what was not stopped is killed at the end."""
     port = free_port(address)
@@ -213,4 +228,4 @@ def server(
         with process.child(
             argv, place, guarded=True, stdout=log, stderr=log, variables=variables(arm), folder=folder(arm)
         ) as started:
-            yield ForeignServer(arm, started, log, (address, port), start_s, called)
+            yield ForeignServer(arm, started, log, (address, port), start_s, called, keys)

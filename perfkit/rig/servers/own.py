@@ -34,6 +34,8 @@ class Final:
     increments: int | None
     """by how much its count was raised; None: that is not known"""
     section: Section | None = None
+    by_key: dict[str, int] | None = None
+    """increments of each key, as text; None: not known, or not asked"""
 
 
 class RunningServer:
@@ -74,7 +76,7 @@ class RunningServer:
         self._wait()
         if self._process.returncode != 0:
             raise ServerError(f"server {self.name} ended badly ({self._how_it_ended()}){self._output()}")
-        return Final(told["increments"], section(told["section"]))
+        return Final(told["increments"], section(told["section"]), told["by_key"])
 
     def _wait(self) -> None:
         try:

@@ -10,7 +10,7 @@ import psutil
 from perfkit.design.arms import Arm
 from perfkit.errors import ServerError
 from perfkit.rig import family
-from perfkit.rig.servers.asking import ask, try_call, way_to
+from perfkit.rig.servers.asking import ask, ask_all, try_call, way_to
 from perfkit.rig.servers.own import Final, RunningServer
 from perfkit.service.called import Called
 
@@ -18,7 +18,7 @@ from perfkit.service.called import Called
 class AddressedServer(RunningServer):
     """A server that somebody else has started."""
 
-    def __init__(self, arm: Arm, called: Called | None = None) -> None:
+    def __init__(self, arm: Arm, called: Called | None = None, keys: int = 1) -> None:
         self.name = arm.name
         self.way = way_to(arm.address)
         self.address = self.way.address
@@ -26,6 +26,8 @@ class AddressedServer(RunningServer):
         self.called = called
         self.has_usual_words = False
         self._began_at: int | None = None
+        self._keys = keys
+        self._began: dict[str, int] = {}
         host, _, port = self.address.rpartition(":")
         self._listener = _listener(host.strip("[]"), int(port))
 
@@ -41,6 +43,7 @@ class AddressedServer(RunningServer):
         told, again = self._count(), self._count()
         # One that counts calls which only ask, or that others call too, proves nothing.
         self._began_at = told if told == again else None
+        self._began = self._counts(told)
 
     def check(self) -> None:
         """Raise a ServerError if it is known to be gone."""
@@ -52,7 +55,10 @@ class AddressedServer(RunningServer):
         if self.called:
             return Final(None)
         told = self._count()
-        return Final(told - self._began_at if told is not None and self._began_at is not None else None)
+        if told is None or self._began_at is None:
+            return Final(None)
+        raised = {key: count - self._began.get(key, 0) for key, count in self._counts(told).items()}
+        return Final(sum(raised.values()), by_key=raised)
 
     def try_call(self) -> None:
         """Call its method once; a ServerError where the reply is not good."""
@@ -68,6 +74,11 @@ class AddressedServer(RunningServer):
             "and is it the counter of proto/counter.proto, or has it the method that call names?"
         )
 
+    def _counts(self, first: int | None) -> dict[str, int]:
+        if self._keys > 1:
+            return ask_all(self.way, self._keys, self.name)
+        return {} if first is None else {"0": first}
+
     def _count(self) -> int | None:
         try:
             told = ask(self.way)
@@ -78,9 +89,9 @@ class AddressedServer(RunningServer):
 
 
 @contextmanager
-def server(arm: Arm, called: Called | None = None) -> Iterator[AddressedServer]:
+def server(arm: Arm, called: Called | None = None, keys: int = 1) -> Iterator[AddressedServer]:
     """Give a server that runs already; it is left as it is."""
-    yield AddressedServer(arm, called)
+    yield AddressedServer(arm, called, keys)
 
 
 def _listener(host: str, port: int) -> int:

@@ -61,6 +61,7 @@ def broken(trial: Trial, error: PerfkitError) -> PerfkitError:
 def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placement, methods: Methods) -> Measured:
     started_at, started_s = datetime.now(UTC).isoformat(timespec="milliseconds"), time.monotonic()
     by_turns = trial.method == TURNS
+    placement = placement.with_servers_on(trial.load.server_cpus)
     with ExitStack() as stack:
         served = stack.enter_context(servers(trial, placement, methods))
         # k6 gets ready beside them and waits for them; a command's count must be known before the load.
@@ -111,6 +112,7 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
                 end.final.increments,
                 end.usage(cpu_s, observed.window_s),
                 own,
+                end.final.by_key if trial.load.is_keyed else None,
                 end.final.section,
             )
             for one, end, cpu_s, own in zip(calls, ends, servers_s, own_s, strict=True)

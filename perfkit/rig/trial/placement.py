@@ -1,6 +1,6 @@
 """Which cores of a machine servers and load generators have."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from perfkit.rig import process
@@ -24,6 +24,13 @@ class Placement:
     """where servers may keep files; None: where the system has temporary ones"""
     address: str = "127.0.0.1"
     """that servers listen on"""
+
+    def with_servers_on(self, cores: int) -> "Placement":
+        """Return the same with so many cores for servers; the generator keeps its own where none would be left."""
+        if cores == len(self.server) or not self.server:
+            return self
+        cpus = tuple(sorted({*self.server, *self.generator}))
+        return replace(self, server=cpus[:cores], generator=cpus[cores:] or self.generator)
 
 
 def place(

@@ -89,7 +89,15 @@ def servers(trial: Trial, placement: Placement, methods: Methods) -> Iterator[Se
         yield Servers(
             [
                 stack.enter_context(
-                    serving(seat.arm, where, placement.start_s, placement.folder, placement.address, called)
+                    serving(
+                        seat.arm,
+                        where,
+                        placement.start_s,
+                        placement.folder,
+                        placement.address,
+                        called,
+                        trial.load.keys,
+                    )
                 )
                 for seat in trial.seats
             ],

@@ -12,6 +12,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from perfkit.design.arms import Arm
 from perfkit.subject.counters_async import PATTERNS
 from perfkit.subject.engines import contract
+from perfkit.subject.shards import guarded_async
 from perfkit.subject.state import State
 from perfkit.subject.work import burn
 
@@ -43,7 +44,7 @@ class AsyncioEngine:
     async def _start(
         self, arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | None, state: State
     ) -> str:
-        self._counter = PATTERNS[arm.pattern](state, arm.batch)
+        self._counter = guarded_async(arm, state, PATTERNS[arm.pattern])
         self._server = grpc.aio.server(options=contract.OPTIONS)
         contract.add_increment(self._server, grpc.unary_unary_rpc_method_handler(self._increment))
         self._health = health.aio.HealthServicer()
@@ -63,10 +64,11 @@ class AsyncioEngine:
 
     async def _increment(self, raw: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
         try:
-            by = contract.read(raw)
+            asked = contract.read(raw)
             if self._burn_us:
                 burn(self._burn_us)
-            return contract.written(await self._counter.increment(by, lambda: _has_time(context)))
+            count = await self._counter.increment(asked.value, lambda: _has_time(context), asked.key)
+            return contract.written(count, asked.key)
         except Exception as error:
             await context.abort(*contract.status_of(error))
 

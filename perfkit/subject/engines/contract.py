@@ -17,12 +17,16 @@ from perfkit.errors import (
     OversizeRequest,
     ServerError,
     StoreFailed,
+    StrangeKey,
 )
 
 SERVICE = counter_pb2.DESCRIPTOR.services_by_name["incrementCounter"].full_name
 
 MESSAGE_MAX_BYTES = 64 * 1024
 """A request has 11 bytes at most."""
+
+KEYS_MAX = 1_000_000
+"""A key is under this, so that nobody fills the memory."""
 
 CALLS_MAX = 1000
 """at once of one connection; more wait at the client"""
@@ -35,6 +39,7 @@ OPTIONS = [
 
 STATUS_OF: dict[type[Exception], grpc.StatusCode] = {
     NegativeValue: grpc.StatusCode.INVALID_ARGUMENT,
+    StrangeKey: grpc.StatusCode.INVALID_ARGUMENT,
     CountOverflow: grpc.StatusCode.OUT_OF_RANGE,
     CallDropped: grpc.StatusCode.CANCELLED,
     CounterClosed: grpc.StatusCode.UNAVAILABLE,
@@ -45,8 +50,8 @@ STATUS_OF: dict[type[Exception], grpc.StatusCode] = {
 """What a call ends with that was not applied; anything else is UNKNOWN."""
 
 
-def read(raw: bytes) -> int:
-    """Return what a request asks to add; a GarbledRequest where the bytes are no counter.incrementBy.
+def read(raw: bytes) -> "counter_pb2.incrementBy":
+    """Return a request; a GarbledRequest where the bytes are no counter.incrementBy, a StrangeKey where it has no key.
 
     Engines get the bytes, not the message: grpcio answers bytes that it can't deserialise itself and then keeps the
     call, 20 kB of it, as long as the connection lives (tests/faults/wire.py sends 20,000).
@@ -54,14 +59,17 @@ def read(raw: bytes) -> int:
     if len(raw) > MESSAGE_MAX_BYTES:
         raise OversizeRequest(f"the request has {len(raw)} bytes; {MESSAGE_MAX_BYTES} are allowed")
     try:
-        return counter_pb2.incrementBy.FromString(raw).value
+        asked = counter_pb2.incrementBy.FromString(raw)
     except DecodeError as error:
         raise GarbledRequest from error
+    if not 0 <= asked.key < KEYS_MAX:
+        raise StrangeKey(f"key {asked.key} is none; keys go from 0 to {KEYS_MAX - 1:,}")
+    return asked
 
 
-def written(count: int) -> bytes:
+def written(count: int, key: int) -> bytes:
     """Return the reply to a call that left this count."""
-    return counter_pb2.status(message=f"Incremented value is {count}", count=count).SerializeToString()
+    return counter_pb2.status(message=f"Incremented value is {count}", count=count, key=key).SerializeToString()
 
 
 def status_of(error: Exception) -> tuple[grpc.StatusCode, str]:

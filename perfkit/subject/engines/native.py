@@ -23,6 +23,7 @@ from perfkit.subject.counters import increment, take
 from perfkit.subject.engines import Engine, contract
 from perfkit.subject.engines.workers import Workers, WorkersEngine
 from perfkit.subject.patterns import PATTERNS
+from perfkit.subject.shards import guarded
 from perfkit.subject.state import State
 from perfkit.subject.work import burn
 
@@ -57,18 +58,20 @@ class ServicerEngine(WorkersEngine):
             io_threads=IO_THREADS,
         )
         handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(self._increment)
-        counter = PATTERNS[arm.pattern](state, arm.batch)
+        counter = guarded(arm, state, PATTERNS[arm.pattern])
         super().__init__(server, workers, counter, handler, (host, port), None)
 
     def _increment(self, raw: bytes, context: grpc.ServicerContext) -> bytes:
         try:
-            by = contract.read(raw)
+            asked = contract.read(raw)
             if self._burn_us:
                 burn(self._burn_us)
-            count = increment(self._counter, by, lambda: context.time_remaining() > 0 and context.is_active())
+            count = increment(
+                self._counter, asked.value, lambda: context.time_remaining() > 0 and context.is_active(), asked.key
+            )
         except Exception as error:
             context.abort(*contract.status_of(error))
-        return contract.written(count)
+        return contract.written(count, asked.key)
 
 
 class BatchEngine:
@@ -133,24 +136,24 @@ class BatchEngine:
         try:
             if refusing:
                 raise CounterClosed("the server is shutting down")
-            by = contract.read(raw or b"")
+            asked = contract.read(raw or b"")
         except Exception as error:  # the owner lives on, whatever one caller is like
-            BatchCall(0, call_id, self._front).refuse(error)
+            BatchCall(0, 0, call_id, self._front).refuse(error)
             return None
         if self._arm.burn_us:
             burn(self._arm.burn_us)
-        return BatchCall(by, call_id, self._front)
+        return BatchCall(asked.value, asked.key, call_id, self._front)
 
     def _apply(self, call: "BatchCall") -> None:
         """Answer before it is applied: a caller that is gone gets no answer, and then nothing must be applied."""
-        before = self._state.count
+        before = self._state.counts.get(call.key, 0)
         try:
-            count = self._state.add(call.by, call.wanted)
+            count = self._state.add(call.by, call.wanted, call.key)
         except Exception as error:
             call.refuse(error)
         else:
             if not call.answer(count):
-                self._state.count = before
+                self._state.counts[call.key] = before
 
     def _all_answered(self) -> bool:
         metrics = (self._front.metrics() or {})["methods"][METHOD]
@@ -160,10 +163,11 @@ class BatchEngine:
 class BatchCall:
     """One call off the transport, as a counter's Request."""
 
-    __slots__ = ("_front", "_id", "by")
+    __slots__ = ("_front", "_id", "by", "key")
 
-    def __init__(self, by: int, call_id: int, front: pygrpc_native.NativeGrpcFront) -> None:
+    def __init__(self, by: int, key: int, call_id: int, front: pygrpc_native.NativeGrpcFront) -> None:
         self.by = by
+        self.key = key
         self._id = call_id
         self._front = front
 
@@ -173,7 +177,7 @@ class BatchCall:
 
     def answer(self, count: int) -> bool:
         """Answer; return whether somebody still waited for it."""
-        return bool(self._front.respond(self._id, contract.written(count)))
+        return bool(self._front.respond(self._id, contract.written(count, self.key)))
 
     def refuse(self, error: Exception) -> None:  # noqa: D102
         code, details = contract.status_of(error)

@@ -24,6 +24,7 @@ from perfkit.errors import CounterError
 from perfkit.subject.engines import contract
 from perfkit.subject.engines.workers import Workers, WorkersEngine
 from perfkit.subject.patterns import PATTERNS
+from perfkit.subject.shards import guarded
 from perfkit.subject.state import State
 from perfkit.subject.work import burn
 
@@ -31,10 +32,11 @@ from perfkit.subject.work import burn
 class Call:
     """One call of `increment`, as a counter's Request."""
 
-    __slots__ = ("_event", "_state", "by")
+    __slots__ = ("_event", "_state", "by", "key")
 
-    def __init__(self, by: int, context: Any) -> None:
+    def __init__(self, by: int, key: int, context: Any) -> None:
         self.by = by
+        self.key = key
         self._event = context._rpc_event
         self._state = context._state
 
@@ -43,7 +45,7 @@ class Call:
         return self._state.client is not _server._CANCELLED and self._event.call_details.deadline > time.time()
 
     def answer(self, count: int) -> None:  # noqa: D102
-        _server._status(self._event, self._state, contract.written(count))
+        _server._status(self._event, self._state, contract.written(count, self.key))
 
     def refuse(self, error: Exception) -> None:  # noqa: D102
         code, details = contract.status_of(error)
@@ -63,17 +65,17 @@ class ThreadsEngine(WorkersEngine):
         workers = Workers(arm.workers)
         server = grpc.server(workers, options=contract.OPTIONS)  # type: ignore[arg-type]
         handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_stream_rpc_method_handler(self._increment)
-        counter = PATTERNS[arm.pattern](state, arm.batch)
+        counter = guarded(arm, state, PATTERNS[arm.pattern])
         super().__init__(server, workers, counter, handler, (host, port), credentials)
 
     def _increment(self, raw: bytes, context: grpc.ServicerContext, _: Callable[[bytes], None]) -> None:
         try:
-            by = contract.read(raw)
+            asked = contract.read(raw)
         except CounterError as error:
             context.abort(*contract.status_of(error))
         if self._burn_us:
             burn(self._burn_us)
-        self._counter.handle(Call(by, context))
+        self._counter.handle(Call(asked.value, asked.key, context))
 
     _increment.experimental_non_blocking = True  # type: ignore[attr-defined]
 

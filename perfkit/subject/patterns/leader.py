@@ -14,7 +14,7 @@ class Waiting:
     """A caller in the queue, woken when its call is committed, or when it is its turn to lead."""
 
     def __init__(self, request: Request) -> None:
-        self.by, self.wanted = request.by, request.wanted
+        self.by, self.wanted, self.key = request.by, request.wanted, request.key
         self.outcome: int | Exception | None = None
         self.sleeps = threading.Lock()
         self.sleeps.acquire()

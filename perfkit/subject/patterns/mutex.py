@@ -20,7 +20,7 @@ class MutexCounter:
             with self._lock:
                 if self._closed:
                     raise CounterClosed("the counter is closed")
-                count = self._state.add(request.by, request.wanted)
+                count = self._state.add(request.by, request.wanted, request.key)
                 self._state.commit(1)
         except Exception as error:  # the caller's to handle
             request.refuse(error)

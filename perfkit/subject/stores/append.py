@@ -1,13 +1,14 @@
-"""Store `append`: a log, to which each commit appends the count, and is there when fsync has returned.
+"""Store `append`: a log, to which each commit appends the counts that changed, and is there when fsync has returned.
 
-The file begins with MAGIC; then come records of a count and the CRC of that. A last record that is torn was never
-acknowledged, and is cut off; any other that is wrong is damage, and refused.
+The file begins with MAGIC; then come records of a count, its key and the CRC of both. A last record that is torn was
+never acknowledged, and is cut off; any other that is wrong is damage, and refused.
 """
 
 import fcntl
 import os
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from perfkit.design.arms import Arm
@@ -16,9 +17,9 @@ from perfkit.subject.stores.contract import unusable, unwritable
 
 NAME = "count.log"
 
-MAGIC = b"perfkit count 1\n"
+MAGIC = b"perfkit count 2\n"
 
-COUNT, CRC = struct.Struct("<q"), struct.Struct("<I")
+COUNT, CRC = struct.Struct("<qi"), struct.Struct("<I")
 RECORD = COUNT.size + CRC.size
 
 
@@ -30,25 +31,25 @@ class AppendLog:
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
             try:
-                self.count = self._begin()
+                self.counts = self._begin()
             except BaseException:
                 os.close(self._file)
                 raise
         except OSError as error:
             raise unusable("append", path, error.strerror) from error
 
-    def commit(self, count: int) -> None:  # noqa: D102
+    def commit(self, changed: Mapping[int, int]) -> None:  # noqa: D102
         try:
-            self._write(_record(count))
+            self._write(b"".join(_record(count, key) for key, count in changed.items()))
             os.fsync(self._file)
         except OSError as error:
             raise unwritable("append", self._path, error.strerror) from error
-        self.count = count
+        self.counts.update(changed)
 
     def close(self) -> None:  # noqa: D102
         os.close(self._file)
 
-    def _begin(self) -> int:
+    def _begin(self) -> dict[int, int]:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -61,27 +62,29 @@ class AppendLog:
             self._write(MAGIC)
             os.fsync(self._file)
             _sync_folder(self._path.parent)
-            return 0
+            return {}
         if not content.startswith(MAGIC):
             raise unusable("append", self._path, f"it begins otherwise than {MAGIC!r}: it is no log of this version")
         return self._read(content)
 
-    def _read(self, content: bytes) -> int:
-        """Return the last count; cut off a torn record behind it."""
-        count, end = 0, len(MAGIC)
+    def _read(self, content: bytes) -> dict[int, int]:
+        """Return each key's last count; cut off a torn record behind them."""
+        counts: dict[int, int] = {}
+        end = len(MAGIC)
         for start in range(len(MAGIC), len(content), RECORD):
             record = content[start : start + RECORD]
-            if len(record) < RECORD or record != _record(COUNT.unpack_from(record)[0]):
+            if len(record) < RECORD or record != _record(*COUNT.unpack_from(record)):
                 if start + RECORD < len(content):
                     raise unusable(
                         "append", self._path, f"the record at byte {start} is damaged, and it is not the last"
                     )
                 break
-            (count,) = COUNT.unpack_from(record)
+            count, key = COUNT.unpack_from(record)
+            counts[key] = count
             end = start + RECORD
         if end < len(content):
             os.ftruncate(self._file, end)
-        return count
+        return counts
 
     def _write(self, content: bytes) -> None:
         while content:
@@ -93,8 +96,8 @@ def open_store(folder: Path, _: Arm) -> AppendLog:
     return AppendLog(folder / NAME)
 
 
-def _record(count: int) -> bytes:
-    packed = COUNT.pack(count)
+def _record(count: int, key: int) -> bytes:
+    packed = COUNT.pack(count, key)
     return packed + CRC.pack(zlib.crc32(packed))
 
 

@@ -1,5 +1,7 @@
 """What a store is."""
 
+import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -7,16 +9,35 @@ from perfkit.errors import ServerError, StoreFailed
 
 
 class Store(Protocol):
-    """A number that is kept."""
+    """Counts that are kept."""
 
-    count: int
-    """as it was last committed, at first as it was found"""
+    counts: dict[int, int]
+    """key → count as it was last committed, at first as it was found"""
 
-    def commit(self, count: int) -> None:
-        """Keep this count; when it returns, it is kept. A StoreFailed says why that is not known to be so."""
+    def commit(self, changed: Mapping[int, int]) -> None:
+        """Keep the counts of these keys; when it returns, they are. A StoreFailed says why that is not known to be so.
+
+        Some of them may be kept then, and others not; one key's count is always as it was before or after.
+        """
 
     def close(self) -> None:
         """Let go of the files; what was committed stays."""
+
+
+class OneAtATime:
+    """A store that several critical sections share: a device does one commit after the other."""
+
+    def __init__(self, store: Store) -> None:
+        self.counts = store.counts
+        self._store = store
+        self._lock = threading.Lock()
+
+    def commit(self, changed: Mapping[int, int]) -> None:  # noqa: D102
+        with self._lock:
+            self._store.commit(changed)
+
+    def close(self) -> None:  # noqa: D102
+        self._store.close()
 
 
 def unusable(store: str, path: Path, why: object) -> ServerError:
