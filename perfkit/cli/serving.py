@@ -31,7 +31,11 @@ def command(name: str) -> click.Command:
 @click.option("--tls-cert", default="", help="the server's certificate, PEM; with --tls-key")
 @click.option("--tls-key", default="", help="its key, PEM")
 @click.option("--tls-client-ca", default="", help="let in only clients with a certificate of this authority")
-@click.option("--folder", type=click.Path(path_type=Path), help="where an arm with store=sqlite or append keeps files")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="where an arm with store=sqlite or append, or stages=True, keeps files",
+)
 def serve(
     pattern: str | None,
     arm: str | None,

@@ -19,6 +19,20 @@ SYNCS = ("full", "normal", "off")
 GUARD, SNAPSHOT = "guard", "snapshot"
 """How reads get their count: as writes do, by the lock or the queue; or from what was last committed, past both."""
 
+STAGES = {
+    "worker": "waiting for a worker",
+    "reading": "reading the request",
+    "waiting": "waiting for the lock, or in the queue",
+    "holding": "in the critical section",
+    "committing": "committing, or waiting for it",
+    "answering": "answering",
+}
+"""What a call goes through in a server, one after the other: name → in words."""
+
+STAGES_FILE = "stages.csv"
+"""In the folder of a server that watches calls: a line a call, when it entered each stage and when it left the last, µs
+since the epoch."""
+
 LOOPS = ("uvloop", "asyncio")
 """Event loops of engine asyncio; the first that is installed where an arm names none."""
 
@@ -49,7 +63,7 @@ BATCHING = ("inputQ", *GROUPING)
 """Patterns that can commit for several calls at once."""
 
 ENGINES = {
-    "threads": EngineFacts({"mutex": ("workers",), **dict.fromkeys(BATCHING, ("workers", "batch"))}),
+    "threads": EngineFacts({"mutex": ("workers", "stages"), **dict.fromkeys(BATCHING, ("workers", "batch", "stages"))}),
     "asyncio": EngineFacts(
         {"mutex": ("loop",), "inputQ": ("loop", "batch")}, why_not="on one event loop no other thread waits or is free"
     ),

@@ -66,6 +66,7 @@ ARM_FACTORS = (
     Factor("workers", "threads", "worker threads of the server; 0: the engine has none", reading.whole(1)),
     Factor("batch", "calls", "calls at most that are taken and committed together; 0: one at a time", reading.whole(1)),
     Factor("loop", "", "event loop of the server; empty: the engine has none", _loop),
+    Factor("stages", "", "whether one call in 16 is watched through its stages", reading.yes_or_no),
     Factor("shards", "shards", "locks, or owners, among which the keys are divided", reading.whole(1)),
     Factor(
         "reads", "", "how reads are answered: by the guard, as writes are, or as a snapshot of what was committed",

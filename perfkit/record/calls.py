@@ -1,7 +1,12 @@
 """What was counted and timed of the calls to a server: by load generators, and in its own critical section."""
 
+import math
+from collections import Counter as Tally
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from perfkit.design.engines import STAGES
 
 GROUPS = 64
 """Writes are counted by key modulo this: k6 has a metric for each."""
@@ -13,6 +18,9 @@ PARTS = {
     "cold": "calls for all other keys",
 }
 """part of the calls → what it is, in words"""
+
+BINS = 10
+"""Bins of a stage's histogram for each power of ten."""
 
 SAMPLES_FOR_TAIL = 6.62
 """A percentile p is given from SAMPLES_FOR_TAIL / (1 - p/100) samples on: p99 from 662, p99.9 from 6,620.
@@ -117,6 +125,49 @@ class Section:
         """The mean; None where nothing was committed."""
         calls = sum(int(calls) * commits for calls, commits in self.batches.items())
         return calls / self.commits if self.commits else None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How long watched calls were in one stage."""
+
+    mean_us: float
+    p50_us: float
+    p99_us: float | None
+    """None: too few calls carry it"""
+    histogram: dict[str, int]
+    """upper end, µs, as text → calls up to it and over the one before; the first is for 0 to 1 µs"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What watched calls that were submitted in the measured window went through in the server."""
+
+    calls: int
+    each: dict[str, Stage]
+    """name (`design.engines.STAGES`) → how long they were in it; empty where no call was watched"""
+
+
+def staged(stamps_us: Sequence[Sequence[int]], from_us: int, until_us: int) -> Stages:
+    """Return the stages of calls that began in a window; of each call, when it entered each stage and left the last."""
+    inside = [one for one in stamps_us if from_us <= one[0] < until_us]
+    taken = {
+        name: sorted(one[number + 1] - one[number] for one in inside) for number, name in enumerate(STAGES) if inside
+    }
+    return Stages(len(inside), {name: _stage(rising) for name, rising in taken.items()})
+
+
+def _stage(rising: Sequence[int]) -> Stage:
+    count = len(rising)
+    tally = Tally(max(0, math.ceil(BINS * math.log10(one))) if one > 0 else 0 for one in rising)
+    p99_us = float(rising[math.ceil(0.99 * count) - 1]) if enough_samples(99, count) else None
+    histogram = {f"{10 ** (place / BINS):.4g}": tally[place] for place in sorted(tally)}
+    return Stage(sum(rising) / count, float(rising[(count - 1) // 2]), p99_us, histogram)
+
+
+def stages(data: dict[str, Any] | None) -> Stages | None:
+    """Return what a file says of stages."""
+    return Stages(data["calls"], {name: Stage(**one) for name, one in data["each"].items()}) if data else None
 
 
 def section(data: dict[str, Any] | None) -> Section | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from perfkit.design import stored
 from perfkit.design.plan import Load, Trial
-from perfkit.record.calls import GROUPS, Calls, Distribution, Section, section
+from perfkit.record.calls import GROUPS, Calls, Distribution, Section, Stages, section, stages
 
 BEFORE_02 = {"k6": "generator", "k6_cores_available": "generator_cores_available"}
 """what fields of a trial were called when k6 was the only generator → their names in 0.2"""
@@ -69,6 +69,8 @@ class Served:
     """of the window, in which it was this server's turn; None: all of it"""
     final_by_key: dict[str, int] | None = None
     """the same by key, as text; only of loads of several keys or with reads"""
+    stages: Stages | None = None
+    """of a solo trial of an arm that watches calls"""
     section: Section | None = None
     """None: a command of the user's own, which does not say; or before 0.2"""
 
@@ -217,7 +219,7 @@ def _served(data: dict[str, Any]) -> Served:
     parts = {part: _distribution(one) for part, one in calls.get("parts", {}).items()}
     writes = {group: (acknowledged, sent) for group, (acknowledged, sent) in calls.get("writes", {}).items()}
     usage = _usage(data["usage"]) if data["usage"] else None
-    told = data.get("own_s"), data.get("final_by_key"), section(data.get("section"))
+    told = data.get("own_s"), data.get("final_by_key"), stages(data.get("stages")), section(data.get("section"))
     return Served(Calls(**{**calls, **durations, "parts": parts, "writes": writes}), data["final_count"], usage, *told)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from perfkit.design.engines import STAGES
 from perfkit.design.factors import ARM_FACTORS, LOAD_FACTORS
 from perfkit.design.plan import SOLO
 from perfkit.record.calls import PARTS, Distribution, Section
@@ -71,6 +72,10 @@ COLUMNS = {
     "commit_us": "how long a commit took, median, µs; missing: there was no store",
     "commits": "commits of the store, warm-up included",
     "calls_per_commit": "calls that were committed together, mean",
+    **{
+        f"stage_{name}_us": f"mean time of a call in the server: {what}, µs; missing: not watched"
+        for name, what in STAGES.items()
+    },
     "server_cpu_list": "cores that the server was pinned to; empty: none",
     "generator_cpu_list": "cores that the generator was pinned to, of several with '; ' between; empty: none",
     "generator_hosts": "hosts of the generators, with '; ' between; empty: the servers' own",
@@ -137,6 +142,10 @@ def _row(result: TrialResult, position: int, names: Sequence[str], *, complete: 
         "commit_us": inside.commit_us and inside.commit_us.p50,
         "commits": inside.commits,
         "calls_per_commit": inside.calls_per_commit,
+        **{
+            f"stage_{name}_us": served.stages.each[name].mean_us if served.stages and served.stages.calls else None
+            for name in STAGES
+        },
         "server_cpu_list": _cores(usage),
         "generator_cpu_list": "; ".join(map(_cores, (one.usage for one in result.generators))),
         "generator_hosts": "; ".join(one.host for one in result.generators),

@@ -15,6 +15,7 @@ import grpc
 from perfkit.design.arms import Arm
 from perfkit.errors import ServerError
 from perfkit.subject.engines import Engine
+from perfkit.subject.stages import WatchedState
 from perfkit.subject.state import State
 from perfkit.subject.stores import open_store
 
@@ -39,10 +40,10 @@ class Tls:
 def serve(arm: Arm, host: str, port: int, tls: Tls | None = None, folder: Path | None = None) -> None:
     """Serve `arm` until SIGTERM or SIGINT, then drain; a ServerError says why it could not begin, or not go on.
 
-    `folder` is where a durable store has its files. First line: `{"event": "ready", "address", "pid", "arm", "count"}`,
-    as soon as calls are accepted. Last line: `{"event": "stopped", "increments", "by_key", "cpu_s", "section"}`: by how
-    much the counts were raised, together and each, as the store has it, the CPU time of this process, and what
-    `State.told` says.
+    `folder` is where a durable store has its files, and where a server that watches calls leaves what it saw.
+    First line: `{"event": "ready", "address", "pid", "arm", "count"}`, as soon as calls are accepted. Last line:
+    `{"event": "stopped", "increments", "by_key", "cpu_s", "section"}`: by how much the counts were raised, together and
+    each, as the store has it, the CPU time of this process, and what `State.told` says.
     """
     credentials = _credentials(tls) if tls else None
     if credentials is None and not _is_loopback(host):
@@ -50,6 +51,8 @@ def serve(arm: Arm, host: str, port: int, tls: Tls | None = None, folder: Path |
             "%s can be reached from elsewhere, and without TLS: whoever reaches it can read and change the count; "
             "give --tls-cert and --tls-key, or stay on 127.0.0.1", host
         )  # fmt: skip
+    if arm.stages and folder is None:
+        raise ServerError("stages=True leaves what it saw in a folder; name one with --folder")
     # Blocked before any thread exists, so that every thread inherits it and sigwait below is the one to get them.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     state = state_of(arm, folder)
@@ -63,6 +66,8 @@ def serve(arm: Arm, host: str, port: int, tls: Tls | None = None, folder: Path |
         raise ServerError(str(state.failure))
     if arm.is_durable:
         _refuse_another(state, arm, folder)
+    if isinstance(state, WatchedState) and folder:
+        state.keep_seen(folder)
     raised = state.increments()
     _print_line(
         event="stopped", increments=sum(raised.values()), by_key=raised, cpu_s=time.process_time(), section=state.told()
@@ -72,7 +77,8 @@ def serve(arm: Arm, host: str, port: int, tls: Tls | None = None, folder: Path |
 def state_of(arm: Arm, folder: Path | None = None, count: int = 0) -> State:
     """Open the state of an arm: its count begins at `count`, or where its store left off."""
     store = open_store(arm, folder, count)
-    return State(count, hold_us=arm.hold_us, work_us=arm.work_us, store=store)
+    kind = WatchedState if arm.stages else State
+    return kind(count, hold_us=arm.hold_us, work_us=arm.work_us, store=store)
 
 
 def start(

@@ -30,6 +30,7 @@ class Arm:
     """the user's own, with {port} where the port goes, or HOST:PORT?options; empty for perfkit's engines"""
     batch: int = 0
     loop: str = ""
+    stages: bool = False
     shards: int = 1
     reads: str = GUARD
     hold_us: int = 0
@@ -75,6 +76,11 @@ class Arm:
     def is_durable(self) -> bool:
         """Whether it keeps its count on a disk."""
         return self.store in DURABLE
+
+    @property
+    def has_files(self) -> bool:
+        """Whether its server needs a folder."""
+        return self.is_durable or self.stages
 
     @property
     def waits(self) -> bool:

@@ -196,10 +196,10 @@ class Agent:
         summary = self._load.finish(patience_s)
         return Loaded(tuple(map(self._load.calls, self._load.numbers)), self._load.reply_bytes, summary)
 
-    def stop(self) -> list[Ended]:
+    def stop(self, window: Window) -> list[Ended]:
         """Let the servers drain and end."""
         assert self._servers is not None  # noqa: S101 - a coordinator's fault
-        return self._servers.stop()
+        return self._servers.stop(window)
 
     def end(self) -> None:
         """End this host's part of the trial; what still runs is killed."""

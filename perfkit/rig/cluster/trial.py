@@ -84,7 +84,7 @@ def _measure(trial: Trial, attempt: int, hosts: Hosts) -> Measured:
     seen, *loads = hosts.wait(watching, until_s - time.time() + patience.answer_s)
     finishing = [hosts.call(one, "finish", patience.after_s) for one in loading]
     loaded: list[Loaded] = hosts.wait(finishing, patience.after_s + patience.answer_s)
-    ended: list[Ended] = hosts.call(server, "stop").result(STOP_S + patience.answer_s)
+    ended: list[Ended] = hosts.call(server, "stop", window(server)).result(STOP_S + patience.answer_s)
     hosts.ask_all("end")
     clocks = agreed(before, hosts.clocks())
     result = TrialResult(
@@ -161,6 +161,7 @@ def _served(trial: Trial, seen: ServersSeen, loaded: list[Loaded], ended: list[E
             end.usage(cpu_s, observed.window_s),
             own_s,
             end.final.by_key if trial.load.is_keyed else None,
+            end.final.stages if trial.method == SOLO else None,
             end.final.section,
         )
         for calls, end, cpu_s, own_s in zip(by_server, ended, observed.used_s, seen.own_s, strict=True)

@@ -17,6 +17,7 @@ import grpc
 from perfkit.design.arms import Arm
 from perfkit.errors import PlanError, ServerError
 from perfkit.rig import family, process
+from perfkit.rig.generators.contract import Window
 from perfkit.rig.ports import LOOPBACK, free_port
 from perfkit.rig.process import START_S, Place
 from perfkit.rig.servers.asking import NOT_YET, Way, ask, ask_all, is_serving, try_call
@@ -138,7 +139,7 @@ class ForeignServer(RunningServer):
             try_call(way, self.called, self.name)
         return None if serving is False else True
 
-    def stop(self) -> Final:
+    def stop(self, window: Window | None = None) -> Final:  # noqa: ARG002
         """Ask for the final count, then end the server by SIGTERM; how it exits is its own matter."""
         self.check()
         final = Final(None)

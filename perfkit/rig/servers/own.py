@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from perfkit.design.arms import Arm
+from perfkit.design.engines import STAGES_FILE
 from perfkit.errors import ServerError
-from perfkit.record.calls import Section, section
+from perfkit.record.calls import Section, Stages, section, staged
+from perfkit.rig.generators.contract import Window
 from perfkit.rig.ports import LOOPBACK, free_port
 from perfkit.rig.process import START_S, Place, child
 from perfkit.service.called import Called
@@ -36,13 +38,21 @@ class Final:
     section: Section | None = None
     by_key: dict[str, int] | None = None
     """increments of each key, as text; None: not known, or not asked"""
+    stages: Stages | None = None
+    """None: it watched no calls"""
 
 
 class RunningServer:
     """A served arm in a process of its own."""
 
     def __init__(
-        self, name: str, process: subprocess.Popen[bytes], log: IO[bytes], address: str, start_s: float = START_S
+        self,
+        name: str,
+        process: subprocess.Popen[bytes],
+        log: IO[bytes],
+        address: str,
+        start_s: float = START_S,
+        stages: Path | None = None,
     ) -> None:
         self.name = name
         self.address = address
@@ -54,6 +64,7 @@ class RunningServer:
         """the method of the user's own that it has; None: the counter"""
         self._process = process
         self._log = log
+        self._stages = stages
 
     def members(self) -> tuple[int, ...]:
         """Return its processes."""
@@ -68,15 +79,22 @@ class RunningServer:
         if self._process.poll() is not None:
             raise ServerError(f"server {self.name} died ({self._how_it_ended()}){self._output()}")
 
-    def stop(self) -> Final:
-        """Let the server drain and end."""
+    def stop(self, window: Window | None = None) -> Final:
+        """Let the server drain and end; what it saw of calls is of those that began in the window."""
         self.check()
         self._process.send_signal(signal.SIGTERM)
         told = self._line(STOP_S, "end after SIGTERM")
         self._wait()
         if self._process.returncode != 0:
             raise ServerError(f"server {self.name} ended badly ({self._how_it_ended()}){self._output()}")
-        return Final(told["increments"], section(told["section"]), told["by_key"])
+        return Final(told["increments"], section(told["section"]), told["by_key"], self._seen(window))
+
+    def _seen(self, window: Window | None) -> Stages | None:
+        if self._stages is None or window is None:
+            return None
+        lines = self._stages.read_text().splitlines()
+        stamps_us = [tuple(map(int, line.split(","))) for line in lines]
+        return staged(stamps_us, window.from_ms * 1000, window.until_ms * 1000)
 
     def _wait(self) -> None:
         try:
@@ -122,14 +140,18 @@ def server(
 ) -> Iterator[RunningServer]:
     """Serve one of perfkit's own arms on a free port of an address; what was not stopped is killed at the end.
 
-    One whose store is on a disk has its files in `folder` until then.
+    One that has files has them in `folder` until then.
     """
     port = free_port(address)
     argv = [sys.executable, "-m", "perfkit", "serve", f"--arm={arm.name}", f"--host={address}", f"--port={port}"]
     with ExitStack() as stack:
-        if arm.is_durable:
-            files = tempfile.TemporaryDirectory(prefix=STORE, dir=folder, ignore_cleanup_errors=True)
-            argv.append(f"--folder={stack.enter_context(files)}")
+        stages = None
+        if arm.has_files:
+            files = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix=STORE, dir=folder, ignore_cleanup_errors=True)
+            )
+            argv.append(f"--folder={files}")
+            stages = Path(files, STAGES_FILE) if arm.stages else None
         log = stack.enter_context(tempfile.TemporaryFile())
         process = stack.enter_context(child(argv, place, stdout=subprocess.PIPE, stderr=log))
-        yield RunningServer(arm.name, process, log, f"{address}:{port}", start_s)
+        yield RunningServer(arm.name, process, log, f"{address}:{port}", start_s, stages)

@@ -10,6 +10,7 @@ import psutil
 from perfkit.design.arms import Arm
 from perfkit.errors import ServerError
 from perfkit.rig import family
+from perfkit.rig.generators.contract import Window
 from perfkit.rig.servers.asking import ask, ask_all, try_call, way_to
 from perfkit.rig.servers.own import Final, RunningServer
 from perfkit.service.called import Called
@@ -50,7 +51,7 @@ class AddressedServer(RunningServer):
         if self._listener and not psutil.pid_exists(self._listener):
             raise ServerError(f"server {self.name} has ended")
 
-    def stop(self) -> Final:
+    def stop(self, window: Window | None = None) -> Final:  # noqa: ARG002
         """Ask for the final count; it runs on."""
         if self.called:
             return Final(None)

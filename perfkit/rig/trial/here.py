@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from perfkit.design.factors import K6
-from perfkit.design.plan import TIMEOUT_S, TURNS, Trial
+from perfkit.design.plan import SOLO, TIMEOUT_S, TURNS, Trial
 from perfkit.errors import PerfkitError
 from perfkit.record.results import Generating, Served, TrialResult, Usage
 from perfkit.rig import family, generators, process
@@ -93,7 +93,7 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
         generator_peak = sum(family.peak_rss_bytes(load.members()) for load in loads)
         took_turns, own_s = watchdog.end(missing) if watchdog else (None, [None] * len(served.all))
         summaries = [load.finish(AFTER_WINDOW_S) for load in loads]
-        ends = served.stop()
+        ends = served.stop(window)
         counted = [load.calls(number) for load in loads for number in load.numbers]
         reply_bytes = [load.reply_bytes for load in loads for _ in load.numbers]
     generator_s, servers_s = sum(observed.used_s[: len(loads)]), observed.used_s[len(loads) :]
@@ -113,6 +113,7 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
                 end.usage(cpu_s, observed.window_s),
                 own,
                 end.final.by_key if trial.load.is_keyed else None,
+                end.final.stages if trial.method == SOLO else None,
                 end.final.section,
             )
             for one, end, cpu_s, own in zip(calls, ends, servers_s, own_s, strict=True)

@@ -65,14 +65,14 @@ class Servers:
         layouts = [process.is_alike(one.pid) for one in self.all] if self._place.alike else [None]
         return None if None in layouts else all(layouts)
 
-    def stop(self) -> list[Ended]:
-        """Let all drain and end, at the same time."""
+    def stop(self, window: Window) -> list[Ended]:
+        """Let all drain and end, at the same time; what they saw of calls is of those that began in the window."""
         seen = []
         for one in self.all:
             one.check()
             seen.append((family.peak_rss_bytes(one.members()), bool(one.members())))
         with ThreadPoolExecutor(len(self.all)) as pool:
-            finals = list(pool.map(_stop, self.all))
+            finals = list(pool.map(lambda one: one.stop(window), self.all))
         return [
             Ended(final, peak, self._place.cpus if one.pid else (), is_seen, one.has_usual_words)
             for final, (peak, is_seen), one in zip(finals, seen, self.all, strict=True)
@@ -117,7 +117,3 @@ def taking_turns(
     ahead_s = time.monotonic() - now()
     by_monotonic = window.from_ms / 1e3 + ahead_s, window.until_ms / 1e3 + ahead_s
     return turns(teams, trial.load.turn_ms, by_monotonic, f"{trial.block}/{attempt}", placement.generator)
-
-
-def _stop(server: RunningServer) -> Final:
-    return server.stop()

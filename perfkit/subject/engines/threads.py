@@ -21,10 +21,12 @@ from grpc import _common, _server
 
 from perfkit.design.arms import Arm
 from perfkit.errors import CounterError
+from perfkit.subject.counters import Request
 from perfkit.subject.engines import contract
 from perfkit.subject.engines.workers import Workers, WorkersEngine
 from perfkit.subject.patterns import PATTERNS
 from perfkit.subject.shards import guarded
+from perfkit.subject.stages import WatchedState, WatchingWorkers
 from perfkit.subject.state import State
 from perfkit.subject.work import burn
 
@@ -62,7 +64,9 @@ class ThreadsEngine(WorkersEngine):
         self, arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | None, state: State
     ) -> None:
         self._burn_us = arm.burn_us
-        workers = Workers(arm.workers)
+        watched = state if isinstance(state, WatchedState) else None
+        workers = WatchingWorkers(arm.workers, watched.watch) if watched else Workers(arm.workers)
+        self._asked: Callable[[Call], Request] = watched.watched if watched else lambda call: call
         server = grpc.server(workers, options=contract.OPTIONS)  # type: ignore[arg-type]
         handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_stream_rpc_method_handler(self._increment)
         counter = guarded(arm, state, PATTERNS[arm.pattern])
@@ -75,7 +79,7 @@ class ThreadsEngine(WorkersEngine):
             context.abort(*contract.status_of(error))
         if self._burn_us:
             burn(self._burn_us)
-        self._counter.handle(Call(asked.value, asked.key, context))
+        self._counter.handle(self._asked(Call(asked.value, asked.key, context)))
 
     _increment.experimental_non_blocking = True  # type: ignore[attr-defined]
 
