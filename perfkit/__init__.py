@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from perfkit.record.load import load, load_environment, write_csv
     from perfkit.record.rows import columns
     from perfkit.show import draw, report, report_commit, report_studies
-    from perfkit.show.place import Place
+    from perfkit.show.place import Place, more
     from perfkit.show.study_form import study_tables
     from perfkit.studies.commit import commit
     from perfkit.studies.compare import answer, compare, robustness
@@ -31,6 +31,7 @@ __all__ = [
     "engines",
     "load",
     "load_environment",
+    "more",
     "published",
     "report",
     "report_commit",
@@ -54,6 +55,7 @@ _HOMES = {
     "engines": ("perfkit.studies.engines", "engines"),
     "load": ("perfkit.record.load", "load"),
     "load_environment": ("perfkit.record.load", "load_environment"),
+    "more": ("perfkit.show.place", "more"),
     "published": ("perfkit.studies.published", "published"),
     "report": ("perfkit.show.report", ""),
     "report_commit": ("perfkit.show.report_commit", ""),

@@ -24,7 +24,7 @@ from perfkit.show import report, study_form, words
 from perfkit.show import robust as shown_robust
 from perfkit.show.figures import compare as figures_compare
 from perfkit.show.figures import levels as figures_levels
-from perfkit.show.figures import sweep as figures_sweep
+from perfkit.show.figures.curves import sweep as figures_sweep
 from perfkit.studies import compare, sweep
 
 FULL = os.environ.get("GENERATED") == "full"

@@ -79,7 +79,7 @@ def answer(plan: Plan, paired: pd.DataFrame, solo: pd.DataFrame) -> SweepAnswer:
         solo=solo,
         baseline=against,
         over={
-            arm: {one: judge(trials, one, arm, against, margin_pct=plan.margin_pct) for one in (CPU, THROUGHPUT)}
+            arm: {one: judge(trials, one, arm, against, plan.factor, plan.margin_pct) for one in (CPU, THROUGHPUT)}
             for arm in contrast.arms(trials)
             if arm != against
         },

@@ -7,7 +7,7 @@ import click
 from perfkit.cli import HELP
 from perfkit.errors import StoreError
 from perfkit.show import own_style, robust, words
-from perfkit.show.figures import kit, several
+from perfkit.show.figures import files, several
 from perfkit.studies.history import changes, differences, read_all
 
 
@@ -46,7 +46,7 @@ def history(folder: Path, figure: Path | None) -> None:
     path = figure or folder / "history.svg"
     try:
         with own_style():
-            kit.write_svg(several.line(runs), path)
+            files.write_svg(several.line(runs), path)
     except OSError as error:
         raise StoreError(f"can't write {path}: {error.strerror}; name another with --figure") from error
     print(f"{robust.over_runs(runs)}.\nfigure: {path}")

@@ -12,7 +12,7 @@ from perfkit.design.plan import A, B
 from perfkit.record.load import load_environment
 from perfkit.show import own_style, report, robust, words
 from perfkit.show.figures import compare as figures
-from perfkit.show.figures import kit, several
+from perfkit.show.figures import files, several
 
 JUDGED = {
     gate.BEYOND: "**failed**: the whole interval is beyond",
@@ -30,7 +30,7 @@ def write(path: Path, folder: Path, found: Robustness, judged: Mapping[Gate, str
     picture = path.with_suffix(".svg")
     with own_style():
         figure = several.loads(found) if len(found.answers) > 1 else figures.forest(*figures.inputs(folder))
-        kit.write_svg(figure, picture)
+        files.write_svg(figure, picture)
     path.write_text(text(folder, found, judged, picture.name))
 
 

@@ -42,6 +42,17 @@ PARAMETERS = {
         _factor("warmup_s", "seconds of load before it"),
         _factor("duration_s", "seconds that each measured window is open"),
         _factor("workers", "worker threads of a server whose arm does not say"),
+        _factor("keys", "keys that calls are for, each with a count of its own"),
+        _factor("zipf", "skew of the keys: key k is asked for in proportion to 1/(k+1)^zipf; 0: all alike"),
+        _factor("read_pct", "calls of a hundred that only read"),
+        _factor("server_cpus", "cores that servers may use; where that leaves k6 none, they share its own"),
+        Parameter(
+            "stages", "True: watch one call in 16 through its stages, on engine threads", reading.yes_or_no
+        ),
+        Parameter(
+            "slo_ms", "milliseconds that the 99th percentile may have, for the knee of offered rates",
+            reading.number(0.001, 10_000),
+        ),
         Parameter(
             "a", "an arm: engine/pattern with options as in the README, or a command of your own behind exec:",
             reading.as_it_is,
@@ -125,6 +136,13 @@ LEVELS = Parameter(
     "vus",
     'a number: the study\'s levels 10, 100, 200, 300, 500, 1000 up to and including it; a list or "10,50": just those',
     reading.levels(reading.whole(1, example="vus=500, or '10,50' for just those levels"), STUDY_LEVELS),
+)
+
+
+RATES = Parameter(
+    "rate",
+    'calls a second to offer (open model); several, "500,1000,2000": the knee; None: each VU calls when it is answered',
+    reading.optional(reading.several(FACTORS["rate"].read)),
 )
 
 

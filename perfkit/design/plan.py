@@ -129,6 +129,8 @@ class Plan:
     seed: int
     start_s: float = 30.0
     """how long a server may take until it accepts calls"""
+    slo_ms: float = 50.0
+    """what p99 may be at an offered rate, for the knee"""
 
     def block(self, number: int) -> tuple[Trial, ...]:
         """Return the trials of block `number` in their order: loads shuffled, then the cells of each load, then seats.
@@ -175,6 +177,11 @@ class Plan:
     def levels(self) -> tuple[int, ...]:
         """The numbers of virtual users at each server, rising."""
         return tuple(sorted({cell.load.vus for cell in self.cells}))
+
+    @property
+    def factor(self) -> str:
+        """What the levels of a sweep are of: "rate" where several are offered, else "vus"."""
+        return "rate" if len({cell.load.rate for cell in self.cells if cell.method == SOLO}) > 1 else "vus"
 
     @property
     def vus(self) -> int:

@@ -115,7 +115,7 @@ def path(name: str, value: object) -> str:
         return str(value)
     try:
         return str(Path(str(value)).expanduser())
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:  # nobody of that name, or no name at all
         raise PlanError(f"{name}={value!r} begins with the home of a user who is not there; write the path") from error
 
 

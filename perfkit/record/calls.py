@@ -30,6 +30,10 @@ count is asked of every other percentile.
 """
 
 
+LEAST_FOR_P99 = 662
+"""What that is for p99."""
+
+
 def enough_samples(percentile: float, count: int) -> bool:
     """Return whether `count` samples carry this percentile; the largest value (100) they always do."""
     return percentile == 100 or count * (100 - percentile) >= 100 * SAMPLES_FOR_TAIL - 1e-6

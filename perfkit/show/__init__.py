@@ -25,11 +25,12 @@ def draw(name: str, folder: str | Path, *, keep: bool = True) -> "Image":
 
     The names are those of the files in `figures/`; an unknown one is refused with a PlanError that lists them.
     """
-    from perfkit.show.figures import commit, compare, engines, kit, levels, published, several, sweep  # noqa: PLC0415 - heavy
+    from perfkit.show.figures import commit, compare, engines, files, levels, published, several  # noqa: PLC0415 - heavy
+    from perfkit.show.figures.curves import of_sweeps, sweep  # noqa: PLC0415
 
     known: dict[str, Any] = {
         name: (function, module.inputs)
-        for module in (levels, sweep, compare, several, engines, commit, published)
+        for module in (levels, sweep, of_sweeps, compare, several, engines, commit, published)
         for name, function in module.ALL.items()
     }
     if name not in known:
@@ -37,4 +38,4 @@ def draw(name: str, folder: str | Path, *, keep: bool = True) -> "Image":
     function, inputs = known[name]
     with own_style():
         figure = function(*inputs(Path(folder)))
-        return kit.keep(figure, folder, name) if keep else kit.image(figure)
+        return files.keep(figure, folder, name) if keep else files.image(figure)

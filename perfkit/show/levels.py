@@ -16,6 +16,9 @@ NAMES = {AA: "A/A control", HANDICAP: "handicap control", SMALL_HANDICAP: "small
 SERVES = {verdict.DEARER: "serves more", verdict.CHEAPER: "serves less"}
 """what a verdict on a ratio of costs is called of a ratio of throughput"""
 
+OF = {"vus": "number of VUs", "rate": "offered rate"}
+"""factor of a sweep → what its levels are of"""
+
 FEW_PCT = 10.0
 """Up to so much, a difference was seen to turn with the load generator (`docs/generators.md`)."""
 
@@ -26,7 +29,7 @@ def sentence(answer: SweepAnswer, metric: str = CPU) -> str:
         failed = "; ".join(words.control_sentence(one) for one in answer.controls.values() if not one.ok)
         return f"The instrument is not trusted here: {failed}."
     if not answer.over:
-        return headline(answer.trials, metric) if len(answer.trials) else "Nothing is known yet."
+        return headline(answer.trials, metric, answer.plan.factor) if len(answer.trials) else "Nothing is known yet."
     said = " ".join(_of_arm(answer, arm, metric) for arm in answer.over)
     ratios = [one for over in answer.over.values() for one in over[metric].ratios]
     # Only what is known can turn.
@@ -42,12 +45,13 @@ def _of_arm(answer: SweepAnswer, arm: str, metric: str) -> str:
     one, other = names[arm], names[answer.baseline]
     name, more, less, does = words.METRIC_WORDS[metric]
     if not over.ratios:
-        return headline(answer.trials[answer.trials["arm"].isin((arm, answer.baseline))], metric)
+        pair = answer.trials[answer.trials["arm"].isin((arm, answer.baseline))]
+        return headline(pair, metric, answer.plan.factor)
     if set(over.verdicts) == {levels.WAITED}:
         return f"No verdict on {name} of {one}: the servers waited for their load, which could explain the difference."
     if over.turns or levels.WAITED in over.verdicts:
         beyond = f"levels differ beyond chance, p = {over.differ_p:.2g}; " if over.turns else ""
-        head = f"Whether {one} {does} more or {less} than {other} turns with the number of VUs"
+        head = f"Whether {one} {does} more or {less} than {other} turns with the {OF[answer.plan.factor]}"
         return f"{head if over.turns else f'{name.capitalize()} of {one}'}: {_turns(over)} ({beyond}{_basis(answer)})."
     result = over.together
     if result is None or result.low is None:
@@ -67,15 +71,15 @@ def _of_arm(answer: SweepAnswer, arm: str, metric: str) -> str:
     return f"{said}: {size}{detectable}."
 
 
-def headline(table: pd.DataFrame, metric: str = "throughput_rps") -> str:
+def headline(table: pd.DataFrame, metric: str = "throughput_rps", factor: str = "vus") -> str:
     """Return a sweep's answer on one metric: a sentence for each arm but the baseline."""
-    return " ".join(_sentences(table, metric))
+    return " ".join(_sentences(table, metric, factor))
 
 
-def _sentences(table: pd.DataFrame, metric: str) -> Iterator[str]:
+def _sentences(table: pd.DataFrame, metric: str, factor: str) -> Iterator[str]:
     names = words.labels(table)
     against = contrast.baseline(table)
-    usable = contrast.usable_levels(table, metric)
+    usable = contrast.usable_levels(table, metric, factor)
     name = words.METRIC_WORDS[metric][0]
     if not usable:
         yield (
@@ -87,7 +91,7 @@ def _sentences(table: pd.DataFrame, metric: str) -> Iterator[str]:
     else:
         for arm in names:
             if arm != against:
-                yield _ratio_sentence(contrast.contrast(table, metric, arm, against, usable), names)
+                yield _ratio_sentence(contrast.contrast(table, metric, arm, against, usable, factor), names)
 
 
 def _ratio_sentence(result: Ratio, names: dict[str, str]) -> str:
@@ -114,7 +118,7 @@ def _ratio_sentence(result: Ratio, names: dict[str, str]) -> str:
 def table_lines(answer: SweepAnswer) -> Iterator[str]:
     """Give the lines of a Markdown table, a row a level of VUs and arm, and then whether the levels differ."""
     names = words.labels(answer.trials)
-    yield f"| VUs | against {names[answer.baseline]} | CPU per call | | throughput | |"
+    yield f"| {FACTORS[answer.plan.factor].unit} | against {names[answer.baseline]} | CPU per call | | throughput | |"
     yield "|---|---|---|---|---|---|"
     for arm, found in answer.over.items():
         cells = {
@@ -156,16 +160,16 @@ def _turns(over: OverLevels) -> str:
         found = SERVES.get(said, said) if one.metric == THROUGHPUT else said
         by_verdict.setdefault(found, []).append(one)
     return ", ".join(
-        f"{said} at {words.listed([one.levels[0] for one in ratios])} VUs "
+        f"{said} at {words.listed([one.levels[0] for one in ratios])} {FACTORS[ratios[0].factor].unit} "
         f"({', '.join(f'{(one.ratio - 1) * 100:+.1f} %' for one in ratios)})"
         for said, ratios in by_verdict.items()
     )
 
 
 def _where(over: OverLevels) -> str:
-    numbers = [one.levels[0] for one in over.ratios]
-    several = f"on average over {words.listed(numbers)} VUs, which were not shown to differ"
-    return f"at {numbers[0]} VUs" if len(numbers) == 1 else several
+    numbers, unit = [one.levels[0] for one in over.ratios], FACTORS[over.ratios[0].factor].unit
+    several = f"on average over {words.listed(numbers)} {unit}, which were not shown to differ"
+    return f"at {numbers[0]} {unit}" if len(numbers) == 1 else several
 
 
 def _basis(answer: SweepAnswer) -> str:

@@ -1,12 +1,14 @@
 """The place at the top of a notebook where its answer stands, with its picture, while it runs and at the end."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from perfkit.analysis.levels import SweepAnswer
 from perfkit.record.load import load_plan
 from perfkit.show import draw, report, report_commit, report_studies
+from perfkit.show.curves import offered, scalability
 from perfkit.show.report import Markdown
 from perfkit.studies import commit, compare, engines, published, sweep
 
@@ -18,8 +20,12 @@ def _comparisons_figure(folder: Path) -> str:
     return "loads" if len(load_plan(folder).variations) > 1 else "forest"
 
 
+def _sweeps_figure(folder: Path) -> str:
+    return "offered" if load_plan(folder).factor == "rate" else "levels"
+
+
 ANSWERS: dict[str, tuple[Callable[[Path], tuple[Markdown, Markdown]], Callable[[Path], str]]] = {
-    sweep.STUDY.name: (report.sweep_parts, lambda _: "levels"),
+    sweep.STUDY.name: (report.sweep_parts, _sweeps_figure),
     compare.STUDY.name: (report.comparison_parts, _comparisons_figure),
     engines.STUDY.name: (report_studies.engines_parts, lambda _: "ladder"),
     commit.STUDY.name: (report_commit.parts, lambda _: "gain"),
@@ -54,3 +60,35 @@ class Place:
         """Show it unless it was shown a moment ago; between two blocks of a run."""
         if time.monotonic() - self._drawn_s >= LEAST_APART_S:
             self.show(folder, keep=False)
+
+
+NOTHING_MORE = (
+    'Nothing more was asked for: several rates (`rate="500,1000,2000"`), a law of scalability '
+    '(`vus="1,2,4,8,16,32"`, both with `method="solo"`), or the stages of a call (`stages=True`).'
+)
+
+WATCHED = (
+    "Stages follow each other in the server, from when grpcio hands a call to its executor until it is answered. To watch "
+    "one call in 16 costs the server CPU time too (docs/stages.md)."
+)
+
+SAID: dict[str, Callable[[SweepAnswer], Iterable[str]]] = {
+    "offered": offered.table_lines,
+    "scalability": scalability.lines,
+    "stages": lambda _: [WATCHED],
+}
+"""figure → the lines beneath it"""
+
+
+def more(folder: str | Path) -> None:
+    """Show what only some sweeps have: latency over offered rates, a law of scalability, the stages of a call."""
+    from IPython.display import display  # noqa: PLC0415 - as above
+
+    from perfkit.show.figures.curves import of_sweeps  # noqa: PLC0415 - heavy
+
+    answer = sweep.answer(folder)
+    names = of_sweeps.known(answer)
+    for name in names:
+        display(draw(name, folder), Markdown("\n".join(SAID[name](answer))))  # type: ignore[no-untyped-call]
+    if not names:
+        display(Markdown(NOTHING_MORE))  # type: ignore[no-untyped-call]

@@ -9,12 +9,14 @@ from perfkit.analysis.levels import CPU, THROUGHPUT, SweepAnswer
 from perfkit.analysis.robust import Robustness
 from perfkit.analysis.statistics import FEW_BLOCKS
 from perfkit.design.arms import RUNNING
+from perfkit.design.factors import FACTORS
 from perfkit.design.plan import HANDICAP, SMALL_HANDICAP, SOLO
 from perfkit.record.environment import Environment
 from perfkit.record.load import load_environment
 from perfkit.record.validity import FLAGS
 from perfkit.show import levels, words
 from perfkit.show import robust as together
+from perfkit.show.curves import offered
 from perfkit.studies import compare as studies_compare
 from perfkit.studies import sweep as studies_sweep
 
@@ -59,8 +61,13 @@ def of_sweep(answer: SweepAnswer, environment: Environment) -> tuple[Markdown, M
     limits: dict[str, list[str]] = {CPU: [], THROUGHPUT: []}
     for metric, caveat in _sweep_caveats(answer, environment):
         limits[metric].append(caveat)
-    head = [f"**The answer.** **{levels.sentence(answer)}**", _listed(limits[CPU])]
-    head += [levels.sentence(answer, THROUGHPUT) if answer.is_trusted else "", _listed(limits[THROUGHPUT])]
+    cost = f"**{levels.sentence(answer)}**"
+    if answer.plan.factor == "rate":
+        head = [f"**The answer.** **{offered.sentence(answer)}**", _listed(limits[THROUGHPUT])]
+        head += [cost, _listed(limits[CPU])]
+    else:
+        head = [f"**The answer.** {cost}", _listed(limits[CPU])]
+        head += [levels.sentence(answer, THROUGHPUT) if answer.is_trusted else "", _listed(limits[THROUGHPUT])]
     table = "\n".join(levels.table_lines(answer)) if answer.over else ""
     does_nothing = not any(arm.waits or arm.work_us for arm in answer.plan.arms)
     general = [words.LOADS[answer.method], *([words.HARDLY_CONTENDED] if environment.gil and does_nothing else [])]
@@ -99,7 +106,8 @@ def where(environment: Environment) -> str:
 
 def _spent(answer: SweepAnswer) -> str:
     """Return what was spent on what."""
-    several = answer.trials.drop_duplicates(["block", "attempt", "vus", "arm" if answer.method == SOLO else "method"])
+    apart = ["block", "attempt", "vus", "rate", "arm" if answer.method == SOLO else "method"]
+    several = answer.trials.drop_duplicates(apart)
     parts = [f"{len(several)} trials {words.WAYS[answer.method]} in {several['took_s'].sum():.0f} s"]
     if answer.method != SOLO and len(answer.solo):
         blocks, seconds = answer.solo["block"].nunique(), answer.solo["took_s"].sum()
@@ -116,14 +124,15 @@ def _sweep_caveats(answer: SweepAnswer, environment: Environment) -> Iterator[tu
         yield CPU, f"{blocks} blocks are few: under {FEW_BLOCKS}, an interval is mostly error bar."
     if (unfinished := int((~table["complete"]).sum())) > 0:
         yield CPU, f"{unfinished} trials are left out: their blocks were not finished and, if continued, done anew."
-    names = words.labels(table)
+    names, unit = words.labels(table), FACTORS[answer.plan.factor].unit
     for flag in FLAGS:
         flagged = table[table["flags"].str.contains(flag.name) & table["complete"]]
         if len(flagged):
-            levels_of = {arm: sorted(set(some["vus"])) for arm, some in flagged.groupby(flagged["arm"].map(names))}
+            by_arm = flagged.groupby(flagged["arm"].map(names))
+            levels_of = {arm: sorted(set(some[answer.plan.factor].astype(int))) for arm, some in by_arm}
             everybody = list(levels_of.values()) == [next(iter(levels_of.values()))] * len(names)
             which = {"all": next(iter(levels_of.values()))} if everybody and len(names) > 1 else levels_of
-            listed = "; ".join(f"{arm} at {words.listed(vus)} VUs" for arm, vus in which.items())
+            listed = "; ".join(f"{arm} at {words.listed(some)} {unit}" for arm, some in which.items())
             metric = THROUGHPUT if THROUGHPUT in flag.voids else CPU
             yield metric, words.flagged(flag, len(flagged), len(table), listed)
     counted = answer.solo[answer.solo["valid"] & answer.solo["rate"].isna()]

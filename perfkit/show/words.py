@@ -10,6 +10,7 @@ from perfkit.analysis.comparison import Answer, Flagged
 from perfkit.analysis.controls import AA_BAND_PCT, BURN_COST_US, MOST_COST, SOLO_BAND, Control
 from perfkit.analysis.statistics import Ratio
 from perfkit.analysis.stopping import CORRELATED, FIRST_STAGE, SPREAD_CHANGED, TOO_CORRELATED
+from perfkit.design.factors import FACTORS
 from perfkit.design.plan import JOINT, SOLO, TURNS
 from perfkit.record.validity import Flag
 
@@ -76,6 +77,11 @@ def _options(arm: str) -> list[str]:
 def short(arm: str) -> str:
     """Return the name of an arm; of a long command its beginning and its end."""
     return arm if len(arm) <= 2 * SHOWN else f"{arm[:SHOWN]}…{arm[-SHOWN:]}"
+
+
+def axis(factor: str) -> str:
+    """Return what an axis of a factor is labelled."""
+    return FACTORS[factor].axis
 
 
 def percent(result: Ratio) -> str:

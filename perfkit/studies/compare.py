@@ -36,6 +36,10 @@ def compare(
     generators: object = "k6",
     robust: object = False,
     rate: object = None,
+    keys: object = 1,
+    zipf: object = 0,
+    read_pct: object = 0,
+    server_cpus: object = 1,
     budget_s: object = 120,
     precision_pct: object = 1,
     margin_pct: object = 3,
@@ -76,6 +80,10 @@ def _plans(
     generators: tuple[str, ...],
     robust: bool,
     rate: int | None,
+    keys: int,
+    zipf: float,
+    read_pct: float,
+    server_cpus: int,
     budget_s: float,
     precision_pct: float,
     margin_pct: float,
@@ -101,7 +109,10 @@ def _plans(
         refuse_unturnable(all_seats, turn_ms)
     cells: list[Cell] = []
     for generator, level in product((K6, H2LOAD) if robust else generators, ROBUST_VUS if robust else (vus,)):
-        alone = Load(level, warmup_s, duration_s, rate, generator=generator, call=call)
+        alone = Load(
+            level, warmup_s, duration_s, rate, generator=generator, call=call, keys=keys, zipf=zipf, read_pct=read_pct,
+            server_cpus=server_cpus,
+        )  # fmt: skip
         if method == SOLO:  # laid out at random in any case
             cells += [Cell(SOLO, (seat,), alone) for seat in all_seats]
             continue

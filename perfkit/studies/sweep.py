@@ -9,12 +9,13 @@ from typing import Any
 from perfkit.analysis import contrast, levels, statistics
 from perfkit.analysis.levels import CPU, SweepAnswer
 from perfkit.checkout import ROOT
-from perfkit.design.arms import parse_arms, refuse_mixed
+from perfkit.design.arms import parse_arms, refuse_mixed, watched
 from perfkit.design.paired import refuse_unturnable, seats, turn_for
-from perfkit.design.parameters import LEVELS, explained
+from perfkit.design.parameters import LEVELS, RATES, explained
 from perfkit.design.plan import SOLO, TURNS, A, B, Cell, Load, Plan, Seat, StopRule
 from perfkit.design.possible import refuse_impossible
 from perfkit.errors import PlanError
+from perfkit.record.calls import LEAST_FOR_P99, enough_samples
 from perfkit.record.load import load, load_environment, load_plan
 from perfkit.service.call import asked
 from perfkit.studies.common import campaign
@@ -35,6 +36,12 @@ def sweep(
     duration_s: object = 1,
     warmup_s: object = 0.3,
     rate: object = None,
+    slo_ms: object = 50,
+    keys: object = 1,
+    zipf: object = 0,
+    read_pct: object = 0,
+    server_cpus: object = 1,
+    stages: object = False,
     generator: object = "k6",
     connect_per_iteration: object = False,
     workers: object = 10,
@@ -71,7 +78,13 @@ def _plans(
     margin_pct: float,
     duration_s: float,
     warmup_s: float,
-    rate: int | None,
+    rate: tuple[int, ...] | None,
+    slo_ms: float,
+    keys: int,
+    zipf: float,
+    read_pct: float,
+    server_cpus: int,
+    stages: bool,
     generator: str,
     connect_per_iteration: bool,
     workers: int,
@@ -82,6 +95,8 @@ def _plans(
 ) -> Plans:
     subjects, call = parse_arms(arms, workers), asked(**service)
     refuse_mixed(subjects, call)
+    if stages:
+        subjects = watched(subjects)
     first, *others = subjects
     together = seats(first, *others, alternating=True)
     one_at_a_time = method == SOLO or not others
@@ -93,14 +108,31 @@ def _plans(
     if method == TURNS and not one_at_a_time:
         refuse_unturnable(together, turn_ms)
     cells: list[Cell] = []
-    for level in vus:
-        load = Load(level, warmup_s, duration_s, rate, connect_per_iteration, generator=generator, call=call)
+    for level, offered in _levels(vus, rate, duration_s):
+        load = Load(
+            level, warmup_s, duration_s, offered, connect_per_iteration, generator=generator, call=call, keys=keys,
+            zipf=zipf, read_pct=read_pct, server_cpus=server_cpus,
+        )  # fmt: skip
         every = 1 if one_at_a_time else math.ceil(repeats / MOST_SOLO)
         cells += [Cell(SOLO, (Seat(A if arm == first else B, arm),), load, every) for arm in subjects]
         if not one_at_a_time:
             cells.append(Cell(method, together, replace(load, turn_ms=turn_ms)))
-    plan = Plan(STUDY.name, tuple(cells), StopRule(repeats), margin_pct, False, pin, seed, start_s)
+    plan = Plan(STUDY.name, tuple(cells), StopRule(repeats), margin_pct, False, pin, seed, start_s, slo_ms)
     return {ONE: refuse_impossible(plan)}
+
+
+def _levels(vus: tuple[int, ...], rates: tuple[int, ...] | None, duration_s: float) -> list[tuple[int, int | None]]:
+    """Return (VUs, offered rate) of each level: of several rates each has as many VUs as there are at most."""
+    if rates is None or len(rates) == 1:
+        return [(level, rates[0] if rates else None) for level in vus]
+    slowest = min(rates)
+    if not enough_samples(99, round(slowest * duration_s)):
+        least_s = math.ceil(LEAST_FOR_P99 / slowest * 10) / 10
+        raise PlanError(
+            f"rate={slowest} for duration_s={duration_s:g} gives {slowest * duration_s:.0f} calls, and a 99th "
+            f"percentile takes {LEAST_FOR_P99}; say duration_s={least_s:g}, or leave that rate out"
+        )
+    return [(max(vus), one) for one in sorted(rates)]
 
 
 def _foretell(plan: Plan) -> str:
@@ -124,6 +156,7 @@ STUDY = Study(
     _plans,
     {
         "vus": LEVELS,
+        "rate": RATES,
         **explained(
             method="turns: servers take turns on a core, solo trials for latency; joint: all at once; solo: only those"
         ),

@@ -50,7 +50,7 @@ def test_the_name_of_an_arm_has_just_the_options_that_count():
     ("text", "message"),
     [
         ("tornado/mutex", "an engine (threads, asyncio, native)"),
-        ("threads/mutex?batch=4", "threads/mutex has no option 'batch'; it has workers, shards, reads, store, sync"),
+        ("threads/mutex?batch=4", "threads/mutex has no option 'batch'; it has workers, stages, shards, reads"),
         ("native/mutex?batch=4", "native/mutex has no option 'batch'"),
         ("asyncio/mutex?workers=4", "asyncio/mutex has no option 'workers'; it has loop, shards, reads, store"),
         ("native/inputQ?batch=0", "batch='0' is no whole number from 1"),

@@ -12,7 +12,7 @@ from perfkit.show import draw, levels, words
 from perfkit.show.figures import compare as figures_compare
 from perfkit.show.figures import kit
 from perfkit.show.figures import levels as figures_levels
-from perfkit.show.figures import sweep as figures
+from perfkit.show.figures.curves import sweep as figures
 from perfkit.studies import sweep
 
 

@@ -1,6 +1,16 @@
 """Arms: what can be put under test, and how it is written."""
 
-from perfkit.design.arms.arm import FOREIGN, RUNNING, Arm, refuse_mixed, told_apart
+from perfkit.design.arms.arm import FOREIGN, RUNNING, Arm, refuse_mixed, told_apart, watched
 from perfkit.design.arms.written import parse_arm, parse_arms, read_options
 
-__all__ = ["FOREIGN", "RUNNING", "Arm", "parse_arm", "parse_arms", "read_options", "refuse_mixed", "told_apart"]
+__all__ = [
+    "FOREIGN",
+    "RUNNING",
+    "Arm",
+    "parse_arm",
+    "parse_arms",
+    "read_options",
+    "refuse_mixed",
+    "told_apart",
+    "watched",
+]

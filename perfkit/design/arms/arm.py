@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
-from perfkit.design.engines import DURABLE, GUARD, MEMORY
+from perfkit.design.engines import DURABLE, ENGINES, GUARD, MEMORY
 from perfkit.design.factors import ARM_FACTORS
 from perfkit.errors import PlanError
 
@@ -103,6 +103,14 @@ def refuse_mixed(arms: Sequence[Arm], call: object) -> None:
             f"arm {own[0].name} serves the counter, and call={call}; name commands of your own, as in "
             f"'{FOREIGN}:./server --port {{port}}', or leave call out"
         )
+
+
+def watched(arms: Sequence[Arm]) -> tuple[Arm, ...]:
+    """Return the same arms, their calls watched through their stages; a PlanError where that can't be."""
+    for arm in arms:
+        if "stages" not in (ENGINES[arm.engine].options[arm.pattern] if arm.engine in ENGINES else ()):
+            raise PlanError(f"stages=True: arm {arm.name} can't be watched, only engine threads can; leave it out")
+    return tuple(replace(arm, stages=True) for arm in arms)
 
 
 def told_apart(a: Arm, b: Arm) -> tuple[str, str]:

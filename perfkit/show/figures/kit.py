@@ -1,16 +1,11 @@
-"""What all figures are made of: blank figures, axes of a factor, one colour and marker a pattern, error bars, files."""
+"""What all figures are made of: blank figures, axes of a factor, one colour and marker a pattern, error bars."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import cycle
-from pathlib import Path
 from textwrap import fill
 
-import matplotlib as mpl
 import pandas as pd
-from IPython.display import Image
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullFormatter, NullLocator, StrMethodFormatter
@@ -22,16 +17,12 @@ from perfkit.design.factors import FACTORS
 from perfkit.record.validity import voiding
 from perfkit.show import words
 
-DPI = 150
-
 MANY_LEVELS = 5  # with more, the axis of a factor has smaller numbers
 DODGE = 0.05  # how far arms stand apart on the axis, as a part of their value, so that bars don't overlap
 
 WIDE = 140  # characters of small print that fit under several panels
 
 ERROR_BARS = "dots: one trial each; line and bars: mean over blocks with its 95 % interval (t)"
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +98,19 @@ def positions(levels: Sequence[float | str]) -> list[float]:
     return [float(number) for number in range(len(levels))]
 
 
-def against(axes: Axes, table: pd.DataFrame, metric: str, factor: str = "vus", *, geometric: bool = False) -> None:
+def against(
+    axes: Axes,
+    table: pd.DataFrame,
+    metric: str,
+    factor: str = "vus",
+    *,
+    geometric: bool = False,
+    also_hollow: Sequence[str] = (),
+) -> None:
     """Draw a metric of every arm against a factor: each trial a dot, the mean over blocks with its interval.
 
-    Trials with a flag that makes the metric void are hollow. Where the factor is an option of arms, those that differ
-    in nothing else are one line.
+    Trials with a flag that makes the metric void, or one of `also_hollow`, are hollow. Where the factor is an option of
+    arms, those that differ in nothing else are one line.
     """
     lines = _lines(table, factor)
     levels = sorted(lines[factor].unique().tolist())
@@ -121,13 +120,14 @@ def against(axes: Axes, table: pd.DataFrame, metric: str, factor: str = "vus", *
     where = dict(zip(levels, positions(levels), strict=True))
     names, looks = words.labels(lines), styles(lines)
     shifts = [number - (len(names) - 1) / 2 for number in range(len(names))]
+    empty = (*voiding(metric), *also_hollow)
     step = (max(where.values()) - min(where.values())) * DODGE / 4
     is_log = axes.get_xscale() == "log"
     for (arm, name), shift in zip(names.items(), shifts, strict=True):
         style = looks[arm]
         at = {one: x * (1 + DODGE * shift) if is_log else x + step * shift for one, x in where.items()}
         trials = lines[lines["valid"] & (lines["arm"] == arm) & lines[metric].notna()]
-        void = trials["flags"].map(lambda flags: any(flag in flags for flag in voiding(metric))).astype(bool)
+        void = trials["flags"].map(lambda flags: any(flag in flags for flag in empty)).astype(bool)
         for some, face in ((trials[~void], style.colour), (trials[void], "none")):
             axes.plot(
                 some[factor].map(at), some[metric].astype(float), style.marker, markerfacecolor=face,
@@ -218,29 +218,3 @@ def caption(figure: FigureBase, text: str, width: int = 110) -> None:
 def wrapped(text: str, width: int) -> str:
     """Break text into lines, and no number from its per cent."""
     return fill(text.replace(" %", "\N{NO-BREAK SPACE}%"), width)
-
-
-def keep(figure: Figure, run: str | Path, name: str) -> Image:
-    """Write a figure to a run folder as PNG and SVG, and return it for a notebook to show."""
-    folder, shown = Path(run) / "figures", image(figure)
-    try:
-        folder.mkdir(exist_ok=True)
-        (folder / f"{name}.png").write_bytes(shown.data)
-        write_svg(figure, folder / f"{name}.svg")
-    except OSError as error:  # a stored run may be somebody else's: what it shows matters more
-        _log.warning("figure %s is shown only, %s can't be written: %s", name, folder, error.strerror)
-    return shown
-
-
-def write_svg(figure: Figure, path: Path) -> None:
-    """Write a figure as SVG: the same data, the same bytes."""
-    with mpl.rc_context({"svg.hashsalt": path.stem}):
-        figure.savefig(path, format="svg", metadata={"Date": None})
-
-
-def image(figure: Figure) -> Image:
-    """Return a figure for a notebook to show."""
-    png = BytesIO()
-    figure.savefig(png, dpi=DPI, format="png")
-    width, alt = int(figure.get_figwidth() * 100), figure.get_suptitle()
-    return Image(data=png.getvalue(), width=width, alt=alt)  # type: ignore[no-untyped-call]

@@ -8,10 +8,11 @@ from matplotlib.figure import Figure
 
 from perfkit.analysis.levels import CPU, THROUGHPUT, SweepAnswer
 from perfkit.analysis.statistics import Ratio
+from perfkit.design.factors import FACTORS
 from perfkit.design.plan import SOLO
 from perfkit.show import levels as told
 from perfkit.show import words
-from perfkit.show.figures import sweep as sweep_figures
+from perfkit.show.figures.curves import sweep as sweep_figures
 from perfkit.show.figures.kit import (
     CONTROL_STYLES,
     ERROR_BARS,
@@ -40,12 +41,12 @@ def served(answer: SweepAnswer) -> Figure:
     table, solo = answer.trials, answer.solo
     latencies = [name for name in ("p50", "p99") if solo[f"{name}_ms"].notna().any()]
     figure, (throughput, *panels) = blank(told.sentence(answer, THROUGHPUT), panels=1 + len(latencies))
-    against(throughput, table, THROUGHPUT)
+    against(throughput, table, THROUGHPUT, answer.plan.factor)
     throughput.set_title("throughput")
     label(throughput, "acknowledged calls per second")
     for axes, name in zip(panels, latencies, strict=True):
         logarithmic(axes)
-        against(axes, solo, f"{name}_ms", geometric=True)
+        against(axes, solo, f"{name}_ms", answer.plan.factor, geometric=True)
         axes.set_title(f"latency, {name}")
         label(axes, "ms", legend=False)
     where = "" if answer.method == SOLO else f"; throughput: {words.WAYS[answer.method]}; latency: {words.WAYS[SOLO]}"
@@ -74,7 +75,7 @@ def price(answer: SweepAnswer) -> Figure:
                 name = told.NAMES.get(role, role)
                 points(axes, [(len(numbers) - APART * number, control.result)], CONTROL_STYLES[role], name)
         axes.set_xticks(range(len(places)), places)
-        axes.set_xlabel("virtual users at each server (VUs)")
+        axes.set_xlabel(FACTORS[answer.plan.factor].axis)
         label(axes, f"{words.METRIC_WORDS[metric][0]}, times {names.get(answer.baseline, 'the first')}'s")
     caption(
         figure,
@@ -98,7 +99,7 @@ def points(axes: Axes, at: list[tuple[float, Ratio]], style: Style, name: str = 
 
 def cpu_per_call(answer: SweepAnswer) -> Figure:
     """CPU time of the server per acknowledged call against VUs, of the trials in which arms are compared."""
-    return sweep_figures.cpu_per_call(answer.trials)
+    return sweep_figures.cpu_per_call(answer.trials, answer.plan.factor)
 
 
 ALL: dict[str, Callable[[SweepAnswer], Figure]] = {"levels": served, "price": price, "cpu-per-call": cpu_per_call}

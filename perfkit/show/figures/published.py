@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from perfkit.analysis import contrast
 from perfkit.record.load import load
-from perfkit.show.figures import sweep
+from perfkit.show.figures.curves import sweep
 from perfkit.show.figures.kit import (
     MORE_STYLES,
     WIDE,

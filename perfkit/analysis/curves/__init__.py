@@ -1,0 +1,1 @@
+"""What curves over many levels say: a knee, a law of scalability, a map of two factors."""
