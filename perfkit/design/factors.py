@@ -21,7 +21,8 @@ class Factor:
     @property
     def axis(self) -> str:
         """What an axis of it is labelled."""
-        return f"{self.definition} ({self.unit})" if self.unit else self.definition
+        what = self.definition.partition(";")[0]
+        return f"{what} ({self.unit})" if self.unit else what
 
 
 def _loop(name: str, value: object) -> str:
@@ -43,7 +44,7 @@ K6, H2LOAD = "k6", "h2load"
 LOAD_FACTORS = (
     Factor("vus", "VUs", "virtual users at each server", reading.whole(1)),
     Factor(
-        "rate", "calls/s", "calls offered a second (open model); missing: closed model",
+        "rate", "calls/s", "calls offered a second; missing: closed model",
         reading.optional(reading.whole(1)),
     ),
     Factor("connect_per_iteration", "", "whether each iteration connected and closed", reading.yes_or_no),

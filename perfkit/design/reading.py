@@ -100,7 +100,8 @@ def several(one: Reader) -> Reader:
     """Return what reads a list, or text with commas, of different things."""
 
     def read(name: str, value: object) -> tuple[Any, ...]:
-        parts = value if isinstance(value, list | tuple) else [part.strip() for part in str(value).split(",")]
+        parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+        parts = parts if isinstance(parts, list | tuple) else [parts]
         found = tuple(one(name, part) for part in parts)
         if not found or len(set(found)) < len(found):
             raise PlanError(f"{name}={value!r} must name each once, and at least one")

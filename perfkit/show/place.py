@@ -68,8 +68,8 @@ NOTHING_MORE = (
 )
 
 WATCHED = (
-    "Stages follow each other in the server, from when grpcio hands a call to its executor until it is answered. To watch "
-    "one call in 16 costs the server CPU time too (docs/stages.md)."
+    "Stages follow each other in the server, from when grpcio hands a call to its executor until it is answered. To "
+    "watch one call in 16 costs the server CPU time too (docs/stages.md)."
 )
 
 SAID: dict[str, Callable[[SweepAnswer], Iterable[str]]] = {

@@ -20,8 +20,11 @@ def study_tables(table: pd.DataFrame) -> Markdown:
     heads = [f"{names[arm][0].upper()}{names[arm][1:]} pattern" for arm in arms]
     valid = table[table["valid"]]
     parts = []
-    for vus, level in valid.groupby("vus"):
-        lines = [f"| Parameters ({vus} VUs) | " + " | ".join(heads) + " |", "|---" * (len(arms) + 1) + "|"]
+    offered = valid["rate"].nunique() > 1
+    for place, level in valid.groupby(["vus", "rate"], dropna=False):
+        vus, rate = place if isinstance(place, tuple) else (place, None)
+        where = f"{vus} VUs, {rate:g} calls/s offered" if offered else f"{vus} VUs"
+        lines = [f"| Parameters ({where}) | " + " | ".join(heads) + " |", "|---" * (len(arms) + 1) + "|"]
         for name, cell in STUDY_ROWS.items():
             cells = (cell(level[level["arm"] == arm]) for arm in arms)
             lines.append(f"| {name} | " + " | ".join(cells) + " |")

@@ -33,5 +33,6 @@ def lines(answer: SweepAnswer) -> Iterator[str]:
     for one in scalability(answer.solo):
         yield (
             f"- {sentence(one, names[one.arm])} One VU gets {one.rate_rps.value:,.0f} calls/s "
-            f"({one.rate_rps.low:,.0f} to {one.rate_rps.high:,.0f}); the law misses a level's mean by {one.worst * 100:.0f} % at most."
+            f"({one.rate_rps.low:,.0f} to {one.rate_rps.high:,.0f}); the law misses a level's mean by "
+            f"{one.worst * 100:.0f} % at most."
         )

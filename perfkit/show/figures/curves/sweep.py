@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator
 
 from perfkit.design.factors import FACTORS
-from perfkit.record.load import load
+from perfkit.record.load import load, load_plan
 from perfkit.record.validity import GENERATOR_LIMIT, voiding
 from perfkit.show import levels, words
 from perfkit.show.figures.kit import ERROR_BARS, WIDE, against, blank, caption, label, logarithmic, styles
@@ -44,12 +44,12 @@ def latency(table: pd.DataFrame, factor: str = "vus") -> Figure:
     return figure
 
 
-def latency_distribution(table: pd.DataFrame) -> Figure:
+def latency_distribution(table: pd.DataFrame, factor: str = "vus") -> Figure:
     """Latency against percentile at the highest level, the tail stretched as HDR histograms show it."""
-    vus = int(table["vus"].max()) if len(table) else 0
-    figure, (axes,) = blank(f"Latency distribution at {vus} VUs")
+    highest = int(table[factor].max()) if len(table) else 0
+    figure, (axes,) = blank(f"Latency distribution at {highest} {FACTORS[factor].unit}")
     logarithmic(axes)
-    level = table[table["valid"] & (table["vus"] == vus)]
+    level = table[table["valid"] & (table[factor] == highest)]
     looks = styles(table)
     for arm, name in words.labels(table).items():
         style = looks[arm]
@@ -76,18 +76,19 @@ def cpu_per_call(table: pd.DataFrame, factor: str = "vus") -> Figure:
     return figure
 
 
-def instrument(table: pd.DataFrame) -> Figure:
+def instrument(table: pd.DataFrame, factor: str = "vus") -> Figure:
     """What the load really was: calls in flight, and how busy k6 and the server were."""
     figure, panels = blank("Was the server loaded, and was it the server that was measured?", panels=3)
     logarithmic(panels[0])
-    against(panels[0], table, "in_flight", geometric=True)
-    levels = sorted(table["vus"].unique())
-    panels[0].plot(levels, levels, color="dimgray", linewidth=1, zorder=0, label="= VUs")
+    against(panels[0], table, "in_flight", factor, geometric=True)
+    if factor == "vus":
+        numbers = sorted(table["vus"].unique())
+        panels[0].plot(numbers, numbers, color="dimgray", linewidth=1, zorder=0, label="= VUs")
     label(panels[0], "calls in flight (Little's law)")
-    against(panels[1], table, "generator_busy")
+    against(panels[1], table, "generator_busy", factor)
     panels[1].axhline(GENERATOR_LIMIT, color="dimgray", linewidth=1, label=f"limit, {GENERATOR_LIMIT:g}")
     label(panels[1], "part of its cores that the generator used")
-    against(panels[2], table, "server_cores")
+    against(panels[2], table, "server_cores", factor)
     label(panels[2], "cores that the server used")
     for axes in panels[1:]:
         axes.set_ylim(bottom=0)
@@ -95,7 +96,7 @@ def instrument(table: pd.DataFrame) -> Figure:
     return figure
 
 
-ALL: dict[str, Callable[[pd.DataFrame], Figure]] = {
+ALL: dict[str, Callable[[pd.DataFrame, str], Figure]] = {
     "throughput": throughput,
     "latency": latency,
     "latency-distribution": latency_distribution,
@@ -104,9 +105,9 @@ ALL: dict[str, Callable[[pd.DataFrame], Figure]] = {
 """name of the file in the run folder → the figure"""
 
 
-def inputs(folder: Path) -> tuple[pd.DataFrame]:
-    """Return what the figures are drawn from, of a run."""
-    return (load(folder),)
+def inputs(folder: Path) -> tuple[pd.DataFrame, str]:
+    """Return what the figures are drawn from, of a run, and against what."""
+    return load(folder), load_plan(folder).factor
 
 
 def _title(table: pd.DataFrame, metric: str, factor: str) -> str:
