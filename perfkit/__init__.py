@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from perfkit.record.load import load, load_environment, write_csv
     from perfkit.record.rows import columns
     from perfkit.show import draw, report, report_commit, report_studies
+    from perfkit.show.curves import crossover as report_crossover
     from perfkit.show.place import Place, more
     from perfkit.show.study_form import study_tables
     from perfkit.studies.commit import commit
     from perfkit.studies.compare import answer, compare, robustness
+    from perfkit.studies.crossover import crossover
     from perfkit.studies.engines import engines
     from perfkit.studies.engines import read as survey
     from perfkit.studies.published import published, study
@@ -27,6 +29,7 @@ __all__ = [
     "columns",
     "commit",
     "compare",
+    "crossover",
     "draw",
     "engines",
     "load",
@@ -35,6 +38,7 @@ __all__ = [
     "published",
     "report",
     "report_commit",
+    "report_crossover",
     "report_studies",
     "robustness",
     "study",
@@ -51,6 +55,7 @@ _HOMES = {
     "columns": ("perfkit.record.rows", "columns"),
     "commit": ("perfkit.studies.commit", "commit"),
     "compare": ("perfkit.studies.compare", "compare"),
+    "crossover": ("perfkit.studies.crossover", "crossover"),
     "draw": ("perfkit.show", "draw"),
     "engines": ("perfkit.studies.engines", "engines"),
     "load": ("perfkit.record.load", "load"),
@@ -59,6 +64,7 @@ _HOMES = {
     "published": ("perfkit.studies.published", "published"),
     "report": ("perfkit.show.report", ""),
     "report_commit": ("perfkit.show.report_commit", ""),
+    "report_crossover": ("perfkit.show.curves.crossover", ""),
     "report_studies": ("perfkit.show.report_studies", ""),
     "robustness": ("perfkit.studies.compare", "robustness"),
     "study": ("perfkit.studies.published", "study"),

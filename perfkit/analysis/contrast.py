@@ -1,6 +1,6 @@
 """From the tidy table to ratios: one seat's metric in another's, block by block, whatever the factor."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,13 @@ def baseline(table: pd.DataFrame) -> str:
 def arms(table: pd.DataFrame) -> list[str]:
     """Return the arms of a table by name."""
     return sorted(map(str, table["arm"].unique()))
+
+
+def without(arm: str, factors: Collection[str]) -> str:
+    """Return the name of an arm without these of its options: those that differ in nothing else are called alike."""
+    head, _, query = arm.partition("?")
+    options = [option for option in query.split("&") if option and option.partition("=")[0] not in factors]
+    return arm if arm.startswith("exec") else f"{head}?{'&'.join(options)}".rstrip("?")
 
 
 def usable_levels(table: pd.DataFrame, metric: str, factor: str = "vus") -> tuple[int, ...]:

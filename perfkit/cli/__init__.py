@@ -20,6 +20,7 @@ STUDIES = {
     "compare": "Compare two arms at one load, until the answer is known.",
     "engines": "Compare patterns on all engines, or draw the stored survey.",
     "commit": "Compare patterns where each call is committed, or draw the stored runs.",
+    "crossover": "Map where the queue wins over two factors, or draw the stored map.",
     "published": "Draw the published study beside two sweeps of ours.",
 }
 """Commands that execute a notebook, each with what it does."""

@@ -8,7 +8,7 @@ from perfkit.cli import HELP
 from perfkit.errors import StoreError
 from perfkit.show import own_style, robust, words
 from perfkit.show.figures import files, several
-from perfkit.studies.history import changes, differences, read_all
+from perfkit.studies.several.history import changes, differences, read_all
 
 
 def command(name: str) -> click.Command:

@@ -17,9 +17,10 @@ from perfkit.design.plan import Plan
 from perfkit.errors import StoreError
 from perfkit.record.load import load_plan
 from perfkit.show import report_studies, robust
-from perfkit.studies import calibrate, compare
+from perfkit.studies import compare
 from perfkit.studies.catalogue import CATALOGUE
 from perfkit.studies.common import campaign
+from perfkit.studies.several import calibrate
 
 CALIBRATED = ("seed", "out", "run")
 """Parameters of a comparison that its calibration sets itself."""

@@ -12,6 +12,13 @@ STUDY_LEVELS = (10, 100, 200, 300, 500, 1000)
 """The published study's numbers of VUs."""
 
 
+AXES = (
+    "vus", "rate", "keys", "zipf", "read_pct", "server_cpus", "generator", "workers", "batch", "shards", "reads",
+    "store", "sync", "sync_us", "hold_us", "work_us", "burn_us",
+)  # fmt: skip
+"""Factors that a map can have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """Something that a user of a study can set."""
@@ -53,6 +60,14 @@ PARAMETERS = {
             "slo_ms", "milliseconds that the 99th percentile may have, for the knee of offered rates",
             reading.number(0.001, 10_000),
         ),
+        Parameter("x", "factor across the map", reading.one_of(*AXES)),
+        Parameter("y", "factor up the map", reading.one_of(*AXES)),
+        Parameter("x_levels", "its levels, with commas between", reading.as_it_is),
+        Parameter("y_levels", "its levels, with commas between", reading.as_it_is),
+        Parameter(
+            "stages_at", 'level of y at which calls are watched through their stages; "": at none', reading.as_it_is
+        ),
+        _factor("hold_us", "microseconds of waiting inside the critical section"),
         Parameter(
             "a", "an arm: engine/pattern with options as in the README, or a command of your own behind exec:",
             reading.as_it_is,

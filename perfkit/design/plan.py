@@ -81,6 +81,8 @@ class Cell:
     load: Load
     every: int = 1
     """it is taken in blocks 0, `every`, twice that, and so on"""
+    near: int = 0
+    """cells of one load and one such number stay neighbours in time"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +133,21 @@ class Plan:
     """how long a server may take until it accepts calls"""
     slo_ms: float = 50.0
     """what p99 may be at an offered rate, for the knee"""
+    axes: tuple[str, ...] = ()
+    """factors of a map, across and up; empty: it is none"""
 
     def block(self, number: int) -> tuple[Trial, ...]:
         """Return the trials of block `number` in their order: loads shuffled, then the cells of each load, then seats.
 
-        The cells of one load stay neighbours in time, so that a drift of the machine meets them alike.
+        The cells of one load, and `near` each other, stay neighbours in time: a drift of the machine meets them alike.
         """
         order = random.Random(f"{self.seed}/{number}")  # noqa: S311 - an order, not a secret
         due = [cell for cell in self.cells if number % cell.every == 0]
-        loads = _shuffled(tuple(dict.fromkeys(cell.load for cell in due)), order)
+        places = _shuffled(tuple(dict.fromkeys((cell.load, cell.near) for cell in due)), order)
         return tuple(
-            Trial(number, cell.method, _shuffled(cell.seats, order), load)
-            for load in loads
-            for cell in _shuffled([cell for cell in due if cell.load == load], order)
+            Trial(number, cell.method, _shuffled(cell.seats, order), cell.load)
+            for place in places
+            for cell in _shuffled([cell for cell in due if (cell.load, cell.near) == place], order)
         )
 
     def arm(self, role: str) -> Arm:

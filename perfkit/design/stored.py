@@ -19,7 +19,8 @@ def plan(data: dict[str, Any]) -> Plan:
     cells = tuple(
         Cell(**{**cell, "seats": _seats(cell["seats"]), "load": _load(cell["load"])}) for cell in data["cells"]
     )
-    return Plan(**{**fields, "cells": cells, "stop": StopRule(**data["stop"])})
+    own = {"cells": cells, "stop": StopRule(**data["stop"]), "axes": tuple(data.get("axes", ()))}
+    return Plan(**{**fields, **own})
 
 
 def trial(data: dict[str, Any]) -> Trial:

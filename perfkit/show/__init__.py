@@ -26,11 +26,11 @@ def draw(name: str, folder: str | Path, *, keep: bool = True) -> "Image":
     The names are those of the files in `figures/`; an unknown one is refused with a PlanError that lists them.
     """
     from perfkit.show.figures import commit, compare, engines, files, levels, published, several  # noqa: PLC0415 - heavy
-    from perfkit.show.figures.curves import of_sweeps, sweep  # noqa: PLC0415
+    from perfkit.show.figures.curves import crossover, of_sweeps, sweep  # noqa: PLC0415
 
     known: dict[str, Any] = {
         name: (function, module.inputs)
-        for module in (levels, sweep, of_sweeps, compare, several, engines, commit, published)
+        for module in (levels, sweep, of_sweeps, compare, several, engines, commit, crossover, published)
         for name, function in module.ALL.items()
     }
     if name not in known:

@@ -8,9 +8,10 @@ from typing import Any
 from perfkit.analysis.levels import SweepAnswer
 from perfkit.record.load import load_plan
 from perfkit.show import draw, report, report_commit, report_studies
+from perfkit.show.curves import crossover as crossover_said
 from perfkit.show.curves import offered, scalability
 from perfkit.show.report import Markdown
-from perfkit.studies import commit, compare, engines, published, sweep
+from perfkit.studies import commit, compare, crossover, engines, published, sweep
 
 LEAST_APART_S = 15.0
 """How far apart it is drawn anew while something is measured: each time costs about a second."""
@@ -29,6 +30,7 @@ ANSWERS: dict[str, tuple[Callable[[Path], tuple[Markdown, Markdown]], Callable[[
     compare.STUDY.name: (report.comparison_parts, _comparisons_figure),
     engines.STUDY.name: (report_studies.engines_parts, lambda _: "ladder"),
     commit.STUDY.name: (report_commit.parts, lambda _: "gain"),
+    crossover.STUDY.name: (crossover_said.parts, lambda _: "map"),
     published.STUDY.name: (report_studies.published_parts, lambda _: "study-beside-ours"),
 }
 """study → what it says of its folder, and what that rests on; and the figure between the two"""

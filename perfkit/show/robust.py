@@ -7,8 +7,8 @@ from perfkit.analysis.robust import Robustness
 from perfkit.analysis.statistics import Ratio
 from perfkit.design.plan import Load
 from perfkit.show import words
-from perfkit.studies import history
-from perfkit.studies.history import Stored
+from perfkit.studies.several import history
+from perfkit.studies.several.history import Stored
 
 MOVED = {"generator": "the load generator", "vus": "the number of VUs", "random_layout": "the layout of memory"}
 """factor that a comparison is varied in → what to call it in a sentence"""

@@ -1,5 +1,7 @@
 """All studies that have a notebook."""
 
-from perfkit.studies import commit, compare, engines, published, sweep
+from perfkit.studies import commit, compare, crossover, engines, published, sweep
 
-CATALOGUE = {study.name: study for study in (sweep.STUDY, compare.STUDY, engines.STUDY, commit.STUDY, published.STUDY)}
+STUDIES = (sweep.STUDY, compare.STUDY, engines.STUDY, commit.STUDY, crossover.STUDY, published.STUDY)
+
+CATALOGUE = {study.name: study for study in STUDIES}

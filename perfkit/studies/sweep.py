@@ -101,8 +101,8 @@ def _plans(
     together = seats(first, *others, alternating=True)
     one_at_a_time = method == SOLO or not others
     if not one_at_a_time:
-        offered = ",".join(map(str, rate or ()))
-        for name, value in {"rate": offered, "connect_per_iteration": connect_per_iteration}.items():
+        closed_only = {"rate": ",".join(map(str, rate or ())), "connect_per_iteration": connect_per_iteration}
+        for name, value in closed_only.items():
             if value:
                 raise PlanError(f"{name}={value} is of solo trials, and method={method}; say method=solo or leave it")
     turn_ms = turn_for(together) if method == TURNS else 0

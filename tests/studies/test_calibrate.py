@@ -5,7 +5,7 @@ import pytest
 
 from perfkit.errors import StoreError
 from perfkit.show import report_studies
-from perfkit.studies import calibrate
+from perfkit.studies.several import calibrate
 from tests.analysis.test_comparison import answer
 from tests.conftest import SMALL_COMPARISON, plan_compare
 

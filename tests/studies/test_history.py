@@ -6,7 +6,7 @@ import pytest
 
 from perfkit.cli import main
 from perfkit.errors import StoreError
-from perfkit.studies.history import changes, read_all
+from perfkit.studies.several.history import changes, read_all
 from tests.conftest import ROOT
 
 EXAMPLE = ROOT / "data/example/compare"

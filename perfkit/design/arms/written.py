@@ -89,7 +89,7 @@ def _stored(text: str, values: dict[str, Any]) -> dict[str, Any]:
 
 def parse_arms(arms: object, workers: int) -> tuple[Arm, ...]:
     """Return several arms, written as a list or with commas between; none twice."""
-    names = _split(arms) if isinstance(arms, str) else arms
+    names = split_arms(arms) if isinstance(arms, str) else arms
     if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
         raise PlanError(f"arms={arms!r} names no arm; write them as in arms='mutex,inputQ'")
     parsed = tuple(parse_arm(name, workers) for name in names)
@@ -98,7 +98,7 @@ def parse_arms(arms: object, workers: int) -> tuple[Arm, ...]:
     return parsed
 
 
-def _split(text: str) -> list[str]:
+def split_arms(text: str) -> list[str]:
     """Return the arms in a text with commas between; a comma that no arm follows is the command's."""
     found: list[str] = []
     for part in text.split(","):

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
-from perfkit.analysis import statistics
+from perfkit.analysis import contrast, statistics
 from perfkit.analysis.statistics import Interval, Ratio
 from perfkit.analysis.verdict import band
 from perfkit.design.factors import FACTORS
@@ -150,13 +150,7 @@ def against(
 
 def _lines(table: pd.DataFrame, factor: str) -> pd.DataFrame:
     """Return the table with arms that differ in nothing but the factor called alike."""
-
-    def without(arm: str) -> str:
-        head, _, query = arm.partition("?")
-        options = [option for option in query.split("&") if option and not option.startswith(f"{factor}=")]
-        return arm if arm.startswith("exec:") else f"{head}?{'&'.join(options)}"
-
-    return table.assign(arm=table["arm"].map(without))
+    return table.assign(arm=table["arm"].map(lambda arm: contrast.without(arm, {factor})))
 
 
 def logarithmic(axes: Axes) -> None:

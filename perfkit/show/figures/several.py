@@ -12,7 +12,7 @@ from perfkit.design.factors import K6
 from perfkit.show import robust
 from perfkit.show.figures.kit import MORE_STYLES, STYLES, bar, blank, caption, label, margin, row, rows
 from perfkit.studies.compare import robustness
-from perfkit.studies.history import Stored
+from perfkit.studies.several.history import Stored
 
 LOOKS = {True: STYLES["mutex"], False: MORE_STYLES[0]}
 """whether k6 was the generator → the looks of a row"""

@@ -1,0 +1,109 @@
+"""A map of two factors: an arm's ratio to the first one in each cell, with its interval, or why there is none."""
+
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from perfkit.analysis import contrast, statistics, verdict
+from perfkit.analysis.statistics import Ratio
+from perfkit.design.plan import A, B
+from perfkit.record.validity import voiding
+
+LIMITED, INVALID = "the load generator was the limit", "trials do not count"
+"""Why a cell has no ratio."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """One cell of a map, for one arm."""
+
+    arm: str
+    """without the map's factors"""
+    x: object
+    y: object
+    ratio: Ratio | None
+    """with a 95 % interval of its own; None: there is none"""
+    verdict: str
+    """`verdict.judge`'s by that interval; a sign only where it holds for the whole map (Holm); else NOT_KNOWN"""
+    why: str = ""
+    """why there is no ratio"""
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether something is known here."""
+        return self.verdict != verdict.NOT_KNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A whole map."""
+
+    x: str
+    y: str
+    metric: str
+    baseline: str
+    margin_pct: float
+    spots: tuple[Spot, ...]
+    trials: pd.DataFrame
+    """those compared, arms without the map's factors"""
+
+    def of(self, arm: str) -> tuple[Spot, ...]:
+        """Return the cells of an arm."""
+        return tuple(one for one in self.spots if one.arm == arm)
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """All arms but the baseline."""
+        return tuple(dict.fromkeys(one.arm for one in self.spots))
+
+    def levels(self, axis: str) -> list[object]:
+        """Return the levels of an axis, `x` or `y`, numbers rising."""
+        found = list(dict.fromkeys(getattr(one, axis) for one in self.spots))
+        return (
+            sorted(found, key=lambda one: float(str(one)))
+            if all(isinstance(one, int | float) for one in found)
+            else found
+        )
+
+
+def grid(table: pd.DataFrame, axes: tuple[str, ...], metric: str, margin_pct: float) -> Grid:
+    """Return the map of a table of trials in which arms are compared; each block has all cells."""
+    x, y = axes
+    own = table[table["role"].isin((A, B))]
+    trials = own.assign(arm=own["arm"].map(lambda arm: contrast.without(arm, axes)))
+    baseline = str(trials.loc[trials["role"] == A, "arm"].iloc[0])
+    spots = [
+        _spot(cell[cell["arm"].isin((arm, baseline))], metric, arm, baseline, place)
+        for arm in dict.fromkeys(trials.loc[trials["role"] == B, "arm"])
+        for place, cell in trials.groupby([x, y], dropna=False, sort=True)
+    ]
+    known = statistics.holm([one.ratio for one in spots if one.ratio])
+    corrected = iter(known)
+    judged = [_judged(one, next(corrected), margin_pct) if one.ratio else one for one in spots]
+    return Grid(x, y, metric, baseline, margin_pct, tuple(judged), trials)
+
+
+def _spot(pair: pd.DataFrame, metric: str, arm: str, baseline: str, place: object) -> Spot:
+    assert isinstance(place, tuple)  # noqa: S101 - of two columns
+    x, y = (_plain(one) for one in place)
+    done = pair[pair["complete"]]
+    if not len(done) or not done["valid"].all():
+        return Spot(arm, x, y, None, verdict.NOT_KNOWN, INVALID)
+    if done["flags"].map(lambda flags: any(flag in flags for flag in voiding(metric))).any():
+        return Spot(arm, x, y, None, verdict.NOT_KNOWN, LIMITED)
+    logs = contrast.log_ratio(done.set_index(["block", "arm"])[metric].unstack(), arm, baseline)
+    if not len(logs):
+        return Spot(arm, x, y, None, verdict.NOT_KNOWN, INVALID)
+    return Spot(arm, x, y, statistics.from_logs(metric, arm, baseline, [], logs.tolist()), verdict.NOT_KNOWN)
+
+
+def _judged(spot: Spot, corrected: Ratio, margin_pct: float) -> Spot:
+    assert spot.ratio is not None  # noqa: S101 - asked only where there is one
+    said = verdict.judge(spot.ratio, margin_pct)
+    if said in (verdict.DEARER, verdict.CHEAPER) and not corrected.differs:
+        said = verdict.NOT_KNOWN
+    return replace(spot, verdict=said)
+
+
+def _plain(value: object) -> object:
+    return value.item() if hasattr(value, "item") else value

@@ -1,0 +1,215 @@
+"""A map of two factors: where does the queue win? And what owners do for cold keys beside a hot one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from perfkit.analysis import controls, levels
+from perfkit.analysis.controls import Control
+from perfkit.analysis.curves.grid import Grid, grid
+from perfkit.analysis.levels import CPU, THROUGHPUT
+from perfkit.checkout import ROOT
+from perfkit.design import reading
+from perfkit.design.arms import Arm, parse_arm, split_arms, watched
+from perfkit.design.engines import COMMON_OPTIONS, ENGINES
+from perfkit.design.factors import ARM_FACTORS, FACTORS
+from perfkit.design.paired import refuse_unturnable, seats, turn_for
+from perfkit.design.parameters import explained
+from perfkit.design.plan import SOLO, TURNS, A, B, Cell, Load, Plan, Seat, StopRule
+from perfkit.design.possible import refuse_impossible
+from perfkit.errors import PlanError, StoreError
+from perfkit.record.load import load, load_plan
+from perfkit.studies import sweep
+from perfkit.studies.common import campaign
+from perfkit.studies.common.study import Plans, Study
+
+EXAMPLE = ROOT / "data" / "example" / "crossover"
+
+MAP, STAGES, SKEW = "map", "stages", "skew"
+"""Names of the runs' folders."""
+
+SKEW_S = 1.5
+"""Seconds of the windows under skew at least: a cold key is asked for now and then."""
+
+
+def crossover(
+    measure: object = False,
+    x: object = "vus",
+    y: object = "sync_us",
+    x_levels: object = "1,10,100,500",
+    y_levels: object = "0,100,1000,10000",
+    arms: object = "mutex,inputQ,inputQ?batch=1000,leader",
+    method: object = "solo",
+    stages_at: object = 1000,
+    vus: object = 100,
+    keys: object = 16,
+    zipf: object = 1,
+    hold_us: object = 1000,
+    repeats: object = 4,
+    duration_s: object = 0.8,
+    warmup_s: object = 0.6,
+    margin_pct: object = 5,
+    workers: object = 10,
+    k6: object = "k6",
+    cluster: object = "",
+    server_on: object = "",
+    seed: object = 1,
+    out: object = "",
+) -> Path:
+    """Return the folder of a map's runs: the stored ones, or with `measure`, measured into `out`.
+
+    What is there already is kept, so that a start of the same continues. Parameters are those of
+    notebooks/crossover.ipynb, and of `sweep`.
+    """
+    return campaign.run(STUDY, locals())
+
+
+def _plans(
+    x: str,
+    y: str,
+    x_levels: object,
+    y_levels: object,
+    arms: object,
+    method: str,
+    stages_at: object,
+    vus: int,
+    keys: int,
+    zipf: float,
+    hold_us: int,
+    repeats: int,
+    duration_s: float,
+    warmup_s: float,
+    margin_pct: float,
+    workers: int,
+    seed: int,
+) -> Plans:
+    if x == y:
+        raise PlanError(f"x={x} and y={y}: a map has two factors; name another")
+    if method not in (SOLO, TURNS):
+        raise PlanError(f"method={method} has no maps; say method={SOLO}, or method={TURNS}")
+    xs, ys = (_levels(*one) for one in (("x_levels", x, x_levels), ("y_levels", y, y_levels)))
+    texts = tuple(arms) if isinstance(arms, list | tuple) else tuple(split_arms(str(arms)))
+    if len(texts) < 2:
+        raise PlanError(f"arms={arms!r}: a map compares arms with the first one; name two at least")
+    at = Load(vus, warmup_s, duration_s)
+    shared: dict[str, Any] = {"workers": workers, "margin_pct": margin_pct, "seed": seed}
+    plans = {MAP: _map(((x, xs), (y, ys)), texts, at, method, repeats=repeats, **shared)}
+    if stages_at not in (None, ""):
+        (row,) = _levels("stages_at", y, [stages_at])
+        plans[STAGES] = _map(
+            ((x, xs), (y, (row,))), texts, at, SOLO, repeats=max(1, repeats // 2), watching=True, **shared
+        )
+    plans[SKEW] = sweep.STUDY.plan(
+        method=SOLO, vus=[vus], keys=keys, zipf=zipf, repeats=repeats, duration_s=max(duration_s, SKEW_S),
+        warmup_s=warmup_s, margin_pct=margin_pct, workers=workers, seed=seed,
+        arms=[f"{one}shards={keys}&hold_us={hold_us}" for one in ("mutex?", f"mutex?workers={vus}&", "inputQ?")],
+    )  # fmt: skip
+    return plans
+
+
+def _levels(name: str, factor: str, given: object) -> tuple[Any, ...]:
+    found: tuple[Any, ...] = reading.several(FACTORS[factor].read)(name, given)
+    return found
+
+
+def _map(
+    axes: tuple[tuple[str, tuple[Any, ...]], ...],
+    arms: Sequence[str],
+    at: Load,
+    method: str,
+    *,
+    repeats: int,
+    workers: int,
+    margin_pct: float,
+    seed: int,
+    watching: bool = False,
+) -> Plan:
+    cells: list[Cell] = []
+    names = tuple(name for name, _ in axes)
+    for number, place in enumerate(product(*(found for _, found in axes))):
+        values = dict(zip(names, place, strict=True))
+        load = replace(at, **{name: value for name, value in values.items() if name not in _OPTIONS})
+        options = {name: value for name, value in values.items() if name in _OPTIONS}
+        subjects = tuple(_with(text, options, workers) for text in arms)
+        cells += _cells(watched(subjects) if watching else subjects, load, method, number)
+    plan = Plan("sweep", tuple(cells), StopRule(repeats), margin_pct, False, True, seed, axes=names)
+    return refuse_impossible(plan)
+
+
+_OPTIONS = frozenset(factor.name for factor in ARM_FACTORS)
+
+
+def _with(text: str, options: dict[str, Any], workers: int) -> Arm:
+    """Return an arm at a place of the map; one that can't have an option stays as it is."""
+    plain = parse_arm(text, workers)
+    if plain.is_foreign:
+        return plain
+    its = (*ENGINES[plain.engine].options[plain.pattern], *COMMON_OPTIONS)
+    for name in options:
+        if f"{name}=" in text:
+            raise PlanError(f"arm {text!r} says {name}, which is an axis of the map; leave one of them out")
+    own = "&".join(f"{name}={value}" for name, value in options.items() if name in its)
+    return parse_arm(f"{text}{'&' if '?' in text else '?'}{own}".rstrip("?&"), workers)
+
+
+def _cells(subjects: tuple[Arm, ...], load: Load, method: str, near: int) -> list[Cell]:
+    first, *others = subjects
+    if method == SOLO:
+        return [Cell(SOLO, (Seat(A if one is first else B, one),), load, near=near) for one in subjects]
+    together = seats(first, *others, alternating=True)
+    turn_ms = turn_for(together)
+    refuse_unturnable(together, turn_ms)
+    return [Cell(TURNS, together, replace(load, turn_ms=turn_ms), near=near)]
+
+
+STUDY = Study(
+    "crossover",
+    crossover,
+    _plans,
+    explained(
+        measure="True: measure afresh, about 11 minutes; False: draw the stored runs",
+        method="solo: one server after the other, throughput; turns: servers take turns, CPU per call",
+        vus="virtual users at each server, where no axis says; of the second picture too",
+        keys="keys of the second picture, each with a lock or an owner of its own",
+        zipf="their skew: key k is asked for in proportion to 1/(k+1)^zipf",
+        hold_us="microseconds that each of its calls waits inside the critical section",
+        out='the folder of runs measured afresh, where finished ones are kept; "": data/runs/crossover',
+    ),
+    EXAMPLE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Crossover:
+    """All that the runs of a map say."""
+
+    plan: Plan
+    grid: Grid
+    controls: dict[str, Control]
+    """over all cells; empty where servers were alone"""
+    stages: pd.DataFrame
+    """trials whose calls were watched; empty: none were"""
+    skew: pd.DataFrame
+
+
+def read(folder: str | Path) -> Crossover:
+    """Return what the runs of a map say; a StoreError where a folder holds none."""
+    home = Path(folder)
+    if not (home / MAP).exists():
+        raise StoreError(f"{home} holds no map; measure one with measure=True")
+    plan = load_plan(home / MAP)
+    table = load(home / MAP, plan.paired)
+    together = levels.pooled(table) if plan.paired != SOLO else table.iloc[:0]
+    enough = len(together) and together["block"].nunique() > 1
+    skew = load(home / SKEW)
+    return Crossover(
+        plan,
+        grid(table, plan.axes, THROUGHPUT if plan.paired == SOLO else CPU, plan.margin_pct),
+        controls.judge(plan, together, table.iloc[:0]) if enough else {},
+        load(home / STAGES) if (home / STAGES).exists() else skew.iloc[:0],
+        skew,
+    )

@@ -1,0 +1,1 @@
+"""What several comparisons say together: repeated, one after the other in time."""
