@@ -21,7 +21,7 @@ class Factor:
     @property
     def axis(self) -> str:
         """What an axis of it is labelled."""
-        what = self.definition.partition(";")[0]
+        what = self.definition.partition(";")[0].removesuffix(f", {self.unit}")
         return f"{what} ({self.unit})" if self.unit else what
 
 

@@ -73,23 +73,23 @@ def _rest(grid: Grid, spots: Sequence[Spot]) -> str:
     limited, open_ = sum(bool(one.why) for one in spots), sum(not one.is_decided and not one.why for one in spots)
     numbers = {
         f"it {SAYS[grid.metric][_bad(grid)]} in": _count(spots, _bad(grid)),
-        f"differs by less than {grid.margin_pct:g} % in": _count(spots, verdict.NO_RELEVANT),
-        "is not decided in": open_,
-        "has no number in": limited,
+        f"the two are within {grid.margin_pct:g} % in": _count(spots, verdict.NO_RELEVANT),
+        "it is not known in": open_,
+        "the load generator was the limit in": limited,
     }
-    return words.listed([f"{what} {number}" for what, number in numbers.items() if number]) or "it is decided in all"
+    return ", ".join(f"{what} {number}" for what, number in numbers.items() if number) or "that is all"
 
 
 def _others(grid: Grid, arms: Sequence[str]) -> str:
     if not arms:
         return ""
     names, does = words.labels(grid.trials), SAYS[grid.metric]
-    said = [
-        f"{names[arm]} {does[_good(grid)]} in {_count(grid.of(arm), _good(grid))} and "
-        f"{does[_bad(grid)].partition(' ')[2]} in {_count(grid.of(arm), _bad(grid))}"
-        for arm in arms
-    ]
-    return f"Of the same cells, {words.listed(said)}."
+    said = []
+    for arm in arms:
+        won, lost = (_count(grid.of(arm), one) for one in (_good(grid), _bad(grid)))
+        more, less = does[_good(grid)], does[_bad(grid)].partition(" ")[2]
+        said.append(f"{names[arm]} {more} in {won} and {less} in {lost}" if won or lost else f"{names[arm]} in none")
+    return f"Of the same cells, {'; '.join(said)}."
 
 
 def place(grid: Grid, spot: Spot) -> str:

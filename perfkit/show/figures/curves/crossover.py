@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Rectangle
 
 from perfkit.analysis import statistics
 from perfkit.analysis.curves.grid import Grid, Spot
@@ -47,17 +47,11 @@ def heat_map(found: Crossover) -> Figure:
     for axes in panels[len(grid.arms) :]:
         axes.set_axis_off()
     panels[0].set_ylabel(said.axis(grid.y))
-    legend = [
-        Patch(facecolor="white", edgecolor="dimgray", hatch=UNDECIDED, label="not decided"),
-        Patch(
-            facecolor="white", edgecolor="dimgray", hatch=NO_NUMBER, label="no number: the load generator was the limit"
-        ),
-    ]
-    figure.legend(handles=legend, loc="outside lower right", frameon=False, fontsize=8, ncols=2)
     caption(
         figure,
-        f"{words.METRIC_WORDS[grid.metric][0]}; small: 95 % interval of each cell by itself; a cell without hatch "
-        f"holds for the whole map (Holm), or lies within ±{grid.margin_pct:g} %",
+        f"{words.METRIC_WORDS[grid.metric][0]}; small: 95 % interval of each cell by itself; without hatch: it holds "
+        f"for the whole map (Holm), or lies within ±{grid.margin_pct:g} %; hatched {UNDECIDED[0]}: not known; hatched "
+        f"{NO_NUMBER[0]}: the load generator was the limit, or trials do not count",
         WIDE,
     )
     return figure
@@ -109,8 +103,8 @@ def cold_keys(found: Crossover) -> Figure:
     caption(
         figure,
         f"{one['keys']} keys, key k asked for in proportion to 1/(k+1)^{one['zipf']:g}, each call waits "
-        f"{one['hold_us']} µs in its key's section, {one['vus']} VUs; dots: trials; markers and bars: geometric mean over "
-        "blocks, 95 % interval",
+        f"{one['hold_us']} µs in its key's section, {one['vus']} VUs; dots: trials; markers and bars: geometric mean "
+        "over blocks, 95 % interval",
         WIDE,
     )
     return figure

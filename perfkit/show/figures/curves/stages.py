@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 
 from perfkit.analysis.levels import SweepAnswer
 from perfkit.design.engines import STAGES
+from perfkit.design.factors import FACTORS
 from perfkit.show import words
-from perfkit.show.figures.kit import WIDE, blank, caption, label
+from perfkit.show.figures.kit import WIDE, blank, caption, label, wrapped
 
 LOOKS = {
     "worker": ("#0072B2", ""),
@@ -19,7 +20,10 @@ LOOKS = {
 }
 """stage → colour and hatch: either is enough"""
 
-ELSEWHERE = ("lightgray", "")
+ELSEWHERE = "lightgray"
+
+ROOMY = 2
+"""Up to so many panels have room for whole words at their axes."""
 
 
 def where_time_goes(answer: SweepAnswer) -> Figure:
@@ -34,7 +38,8 @@ def stacked(table: pd.DataFrame, factor: str, title: str) -> Figure:
     figure, panels = blank(title, panels=max(1, len(names)), share_y=True)
     for axes, (arm, name) in zip(panels, names.items(), strict=False):
         _bars(axes, counted[counted["arm"] == arm], factor)
-        axes.set_title(name)
+        axes.set_title(wrapped(name, 20), fontsize=10)
+        axes.set_xlabel(words.axis(factor) if len(names) <= ROOMY else FACTORS[factor].unit or factor)
         label(axes, "part of mean latency" if axes is panels[0] else "", legend=False)
     if names:
         handles, said = panels[0].get_legend_handles_labels()
@@ -59,8 +64,7 @@ def _bars(axes: Axes, trials: pd.DataFrame, factor: str) -> None:
         axes.bar(levels, part, bottom=bottom, color=colour, hatch=hatch, edgecolor="white", linewidth=0.3, label=what)
         bottom += part
     rest = (1 - bottom).clip(lower=0)
-    axes.bar(levels, rest, bottom=bottom, color=ELSEWHERE[0], label="elsewhere")
+    axes.bar(levels, rest, bottom=bottom, color=ELSEWHERE, label="elsewhere")
     for place, total in enumerate(total_us):
         axes.annotate(f"{total / 1e3:.3g}", (place, 1.01), ha="center", fontsize=8)
     axes.set_ylim(0, 1.08)
-    axes.set_xlabel(words.axis(factor))
