@@ -32,6 +32,9 @@ EXAMPLE = ROOT / "data" / "example" / "crossover"
 MAP, STAGES, SKEW = "map", "stages", "skew"
 """Names of the runs' folders."""
 
+STAGES_LESS = 3
+"""How many times fewer blocks those have whose calls are watched: they are for a mean."""
+
 SKEW_S = 1.5
 """Seconds of the windows under skew at least: a cold key is asked for now and then."""
 
@@ -50,7 +53,7 @@ def crossover(
     zipf: object = 1,
     hold_us: object = 1000,
     repeats: object = 4,
-    duration_s: object = 0.8,
+    duration_s: object = 0.6,
     warmup_s: object = 0.6,
     margin_pct: object = 5,
     workers: object = 10,
@@ -101,7 +104,7 @@ def _plans(
     if stages_at not in (None, ""):
         (row,) = _levels("stages_at", y, [stages_at])
         plans[STAGES] = _map(
-            ((x, xs), (y, (row,))), texts, at, SOLO, repeats=max(1, repeats // 2), watching=True, **shared
+            ((x, xs), (y, (row,))), texts, at, SOLO, repeats=max(1, repeats // STAGES_LESS), watching=True, **shared
         )
     plans[SKEW] = sweep.STUDY.plan(
         method=SOLO, vus=[vus], keys=keys, zipf=zipf, repeats=repeats, duration_s=max(duration_s, SKEW_S),
