@@ -25,6 +25,10 @@ _refusal("an unknown arm", arms="mutex,spin")
 _refusal("a shell command as a number", vus="$(touch /tmp/x)")
 _refusal("no k6", k6="/no/such/k6")
 _refusal("a folder that can't be made", out="/dev/null/run")
+_refusal("a skew of one key (`zipf=1`)", zipf=1)
+_refusal('a rate too low for its p99 (`rate="10,2000"`)', rate="10,2000")
+_refusal("more cores than there are (`server_cpus=4096`)", server_cpus=4096)
+_refusal("stages of an engine that can't be watched", stages=True, arms="asyncio/mutex")
 
 
 @fault("a misspelt parameter (`vuss`)")

@@ -6,10 +6,12 @@ import sys
 import psutil
 import pytest
 
+from perfkit.design.arms import parse_arm
+from perfkit.design.plan import Load
 from perfkit.errors import PerfkitError
 from perfkit.record.validity import flags
 from perfkit.rig import generators, trial
-from tests.conftest import OF_THE_MINUTE, plan_compare
+from tests.conftest import OF_THE_MINUTE, plan_compare, solo
 from tests.faults.bench import Bench, fault
 from tests.rig.test_foreign import SERVER as FOREIGN
 
@@ -87,3 +89,35 @@ def _(_bench: Bench) -> tuple[str, str]:
 @fault("a server's command that does not exist")
 def _(_bench: Bench) -> tuple[str, str]:
     return _foreign_start("/no/such/server {port}")
+
+
+KEYED = Load(3, 0.3, 0.8, keys=4, read_pct=50)
+
+COUNTING = "count = self.counts[request.key] = self.counts.get(request.key, 0) + request.value"
+"""What a server with keys does instead of the other's one count."""
+
+
+def _keyed(bench: Bench, reply: str) -> tuple[str, str]:
+    path = bench.folder / "server.py"
+    path.write_text(
+        FOREIGN.replace("count, lock = 0", "counts, lock = {}")
+        .replace("self.count += request.value", COUNTING)
+        .replace("message=MESSAGE", f"message=f'Incremented value is {{count}}', {reply}")
+    )
+    arm = parse_arm(f"exec:{sys.executable} {path} {{port}}", 1)
+    try:
+        result, _ = trial.measure(solo(arm, KEYED), 0, generators.find(), trial.place(pin=True))
+    except PerfkitError as error:
+        return str(error), "no trial was made of it"
+    (flag,) = set(flags(result)) - {"generator limited", *OF_THE_MINUTE}
+    return f"the trial is flagged: {flag}", "the trial, which counts for nothing"
+
+
+@fault("a server that ignores keys, as old ones do (`keys=4`)")
+def _(bench: Bench) -> tuple[str, str]:
+    return _keyed(bench, "count=count")
+
+
+@fault("a server whose reads go back in time (`read_pct=50`)")
+def _(bench: Bench) -> tuple[str, str]:
+    return _keyed(bench, "count=count - (count % 10 == 9) * 5, key=request.key")

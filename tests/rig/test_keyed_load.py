@@ -1,0 +1,110 @@
+"""Loads of several keys, and with reads: what is proven, what is told apart, and on how many cores."""
+
+import sys
+from dataclasses import replace
+
+import pytest
+
+from perfkit.design.arms import parse_arm
+from perfkit.design.plan import Load
+from perfkit.errors import PlanError
+from perfkit.record.calls import GROUPS
+from perfkit.record.rows import rows
+from perfkit.record.validity import flags, is_valid
+from perfkit.rig import generators, host, trial
+from tests.conftest import OF_THE_MINUTE, ROOT, plan_sweep, solo
+from tests.faults.foreign import COUNTING
+from tests.rig.test_foreign import SERVER
+
+KEYED = Load(5, 0.4, 1.0, keys=8, zipf=1.2, read_pct=50)
+
+
+def measure(arm, load=KEYED):
+    result, _ = trial.measure(solo(parse_arm(arm, 4), load), 0, generators.find(), trial.place(pin=True))
+    return result
+
+
+def foreign(tmp_path, reply):
+    """The command of a server with keys, which answers as is said."""
+    server = SERVER.replace("count, lock = 0", "counts, lock = {}").replace("self.count += request.value", COUNTING)
+    path = tmp_path / "server.py"
+    path.write_text(server.replace("message=MESSAGE", f"message=f'Incremented value is {{count}}', {reply}"))
+    return f"exec:{sys.executable} {path} {{port}}"
+
+
+@pytest.mark.load
+@pytest.mark.parametrize("arm", ["mutex?shards=4", "inputQ?shards=4&reads=snapshot", "asyncio/inputQ?shards=2"])
+def test_reads_are_no_increments_and_each_key_is_proven(arm):
+    result = measure(arm)
+    (served,) = result.served
+    calls = served.calls
+    assert set(flags(result)) - OF_THE_MINUTE <= {"generator limited"}
+    assert set(calls.parts) == {"read", "write", "hot", "cold"}
+    assert calls.parts["read"].count + calls.parts["write"].count == calls.acknowledged > 50
+    assert calls.parts["hot"].count + calls.parts["cold"].count == calls.acknowledged
+    assert served.final_count == sum(acknowledged for acknowledged, _ in calls.writes.values())
+    assert 0 < served.final_count < calls.acknowledged_total
+    assert int(served.final_by_key["0"]) > int(served.final_by_key.get("7", 0)), "the first key is the hot one"
+    (row,) = rows(result, complete=True)
+    assert row["read_p50_ms"] > 0
+    assert row["cold_max_ms"] >= row["cold_p50_ms"] > 0
+    # An update that went to another key does not show in the sum.
+    first, second = list(served.final_by_key)[:2]
+    moved = {**served.final_by_key, first: served.final_by_key[first] - 1, second: served.final_by_key[second] + 1}
+    cheated = replace(result, served=(replace(served, final_by_key=moved),))
+    assert not is_valid(cheated)
+    assert "lost update" in flags(cheated)
+
+
+@pytest.mark.load
+def test_a_server_of_ones_own_is_asked_for_each_key(tmp_path):
+    result = measure(foreign(tmp_path, "count=count, key=request.key"))
+    (served,) = result.served
+    assert is_valid(result), flags(result)
+    assert len(served.final_by_key) == 8
+    assert sum(served.final_by_key.values()) == served.final_count > 10
+
+
+@pytest.mark.load
+def test_a_reply_for_another_key_fails_the_trial(tmp_path):
+    arm = foreign(tmp_path, "count=count, key=request.key + (count % 10 == 9)")
+    result = measure(arm, replace(KEYED, keys=1, zipf=0.0))
+    assert result.served[0].calls.failed_by_status["other key"] > 0
+    assert "failures" in flags(result)
+
+
+@pytest.mark.load
+@pytest.mark.skipif(len(host.usable_cpus()) < 2, reason="one core has no second to give")
+def test_servers_on_all_cores_share_the_generators_and_the_trial_says_so():
+    cores = len(host.usable_cpus())
+    result = measure("mutex", Load(5, 0.4, 0.8, server_cpus=cores))
+    assert result.served[0].usage.cpus == host.usable_cpus()
+    assert "shared cores" in flags(result)
+    assert is_valid(result)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"keys": 0}, "keys=0 is no whole number from 1"),
+        ({"keys": 10_001}, "keys=10001 is over 10,000; take fewer"),
+        ({"zipf": 6, "keys": 4}, "zipf=6 is no number from 0 to 5"),
+        ({"read_pct": 100}, "read_pct=100 is no number of per cent from 0 to under 100"),
+        ({"keys": 4, "generator": "h2load"}, "generator=h2load and keys=4: only k6 can do that"),
+        ({"read_pct": 5, "generator": "h2load"}, "generator=h2load and read_pct=5: only k6 can do that"),
+        ({"server_cpus": 2, "pin": False}, "server_cpus=2 and pin=False: unpinned servers have all cores"),
+        ({"arms": "native/inputQ?batch=4&shards=2"}, "one owner does everything, so there are no shards"),
+        ({"arms": "mutex?reads=dirty"}, "reads='dirty' is none of guard, snapshot"),
+        ({"arms": "asyncio/mutex?stages=True"}, "asyncio/mutex has no option 'stages'"),
+        ({"rate": "500,500", "method": "solo"}, "rate='500,500' must name each once"),
+        ({"rate": "500,1000"}, "rate=500,1000 is of solo trials, and method=turns"),
+        ({"slo_ms": 0}, "slo_ms=0 is no number from 0.001 to 10000"),
+    ],
+)  # fmt: skip
+def test_what_no_load_can_be_is_refused_by_its_value(asked, message):
+    with pytest.raises(PlanError, match=message):
+        plan_sweep(**asked)
+
+
+def test_what_counts_keys_here_counts_them_in_k6():
+    assert f"const GROUPS = {GROUPS};" in (ROOT / "k6/keys.js").read_text()
