@@ -35,6 +35,9 @@ ALIKE = 0.2
 LATE_TURNS = 0.1
 """How much longer than meant, as a part of it, a turn may be; 1 in 20 may be longer."""
 
+SHARED = "shared cores"
+"""The flag of servers that have the load generator's cores too."""
+
 EVERYTHING = "everything"
 LATENCY = ("p50_ms", "p95_ms", "p99_ms", *(f"{part}_{name}_ms" for part in PARTS for name in ("p50", "p99", "max")))
 SERVED = ("throughput_rps", *LATENCY)
@@ -186,7 +189,7 @@ FLAGS = (
         SERVED,
     ),
     Flag(
-        "shared cores",
+        SHARED,
         _share_cores,
         "The servers had the load generator's core too, so throughput and latency are of both and "
         "give no verdict,",

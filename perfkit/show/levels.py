@@ -83,8 +83,8 @@ def _sentences(table: pd.DataFrame, metric: str, factor: str) -> Iterator[str]:
     name = words.METRIC_WORDS[metric][0]
     if not usable:
         yield (
-            f"No verdict on {name}: at every level, trials were invalid or the load generator was the limit instead of "
-            "the server."
+            f"No verdict on {name}: at every level, trials were invalid, or the load generator was the limit instead of "
+            "the server or had it on its own cores."
         )
     elif len(names) == 1:
         yield f"One arm alone ({names[against]}) gives no comparison of {name}."
@@ -174,4 +174,6 @@ def _where(over: OverLevels) -> str:
 
 def _basis(answer: SweepAnswer) -> str:
     blocks = answer.trials.loc[answer.trials["valid"], "block"].nunique()
-    return f"under {answer.plan.cells[0].load.generator}, {words.WAYS[answer.method]}, {blocks} blocks"
+    load = answer.plan.cells[0].load
+    under = f"{load.generator}{words.cores(load, answer.trials['flags'])}"
+    return f"under {under}, {words.WAYS[answer.method]}, {blocks} blocks"

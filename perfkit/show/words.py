@@ -1,7 +1,7 @@
 """What runs say in sentences: ratios, verdicts, controls, and what limits them. Plain text, without mark-up."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -11,8 +11,8 @@ from perfkit.analysis.controls import AA_BAND_PCT, BURN_COST_US, MOST_COST, SOLO
 from perfkit.analysis.statistics import Ratio
 from perfkit.analysis.stopping import CORRELATED, FIRST_STAGE, SPREAD_CHANGED, TOO_CORRELATED
 from perfkit.design.factors import FACTORS
-from perfkit.design.plan import JOINT, SOLO, TURNS
-from perfkit.record.validity import Flag
+from perfkit.design.plan import JOINT, SOLO, TURNS, Load
+from perfkit.record.validity import SHARED, Flag
 
 METRIC_WORDS = {
     "throughput_rps": ("throughput", "more calls per second", "fewer calls per second", "serves"),
@@ -79,6 +79,14 @@ def short(arm: str) -> str:
     return arm if len(arm) <= 2 * SHOWN else f"{arm[:SHOWN]}…{arm[-SHOWN:]}"
 
 
+def cores(load: Load, flags: Iterable[str]) -> str:
+    """Return on how many cores servers were, where that was more than one, and whose else these were."""
+    if load.server_cpus == 1:
+        return ""
+    shared = any(SHARED in one for one in flags)
+    return f", servers on {load.server_cpus} cores" + (", the load generator's among them" if shared else "")
+
+
 def axis(factor: str) -> str:
     """Return what an axis of a factor is labelled."""
     return FACTORS[factor].axis
@@ -142,6 +150,7 @@ def _size(answer: Answer) -> str:
     assert answer.cpu_per_call is not None  # noqa: S101 - asked for only where there is one
     blocks, load = answer.cpu_per_call.blocks, answer.load
     under = "" if answer.plan.paired == JOINT else f" under {load.generator}"  # joint trials are of k6 alone
+    under += cores(load, (one.flag.name for one in answer.flagged))
     way = WAYS[answer.plan.paired]
     return f"{percent(answer.cpu_per_call)} at {load.vus} VUs an arm{under}, {way}, {blocks} blocks"
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perfkit.record.calls import Distribution, enough_samples
-from perfkit.record.merging import GRID, merged
+from perfkit.record.calls import Calls, Distribution, enough_samples
+from perfkit.record.merging import GRID, merged, merged_calls
 
 TOLD = ("50", "90", "95", "99", "99.9")
 
@@ -70,3 +70,15 @@ def test_the_grid_has_what_brackets_need():
     assert numbers == sorted(set(numbers))
     assert (numbers[0], len(numbers)) == (0, 1368)
     assert 99.999 < numbers[-1] < 100
+
+
+def test_parts_of_calls_and_the_writes_to_each_key_are_merged_too():
+    def calls(samples, writes):
+        told = seen(np.array(samples))
+        return Calls(len(samples), {}, len(samples), len(samples), len(samples), 0, 0, None, None, told, told,
+                     {"cold": told, "hot": seen(np.array(samples[:1]))}, writes)  # fmt: skip
+
+    found = merged_calls([calls([1.0, 2.0, 3.0], {"0": (2, 3), "5": (1, 1)}), calls([9.0], {"0": (4, 4)})], ["50"])
+    assert found.writes == {"0": (6, 7), "5": (1, 1)}
+    assert (found.parts["cold"].count, found.parts["hot"].count) == (4, 2)
+    assert (found.parts["hot"].min_ms, found.parts["hot"].max_ms) == (1.0, 9.0)

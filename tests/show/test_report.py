@@ -173,3 +173,13 @@ def test_solo_trials_are_told_with_what_they_could_have_seen():
     )
     assert "`solo=True`" in report.solo(compared_by())
     assert "- no verdict" in report.solo(comparison.answer(asked, joint(), alone(valid=False, flags="failures")))
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [("", "under k6, servers on 2 cores, one at"), ("shared cores", "servers on 2 cores, the load generator's among them,")],
+)  # fmt: skip
+def test_a_sentence_says_on_how_many_cores_servers_were_and_whose_these_are(flags, said):
+    plan = plan_sweep(server_cpus=2, method="solo")
+    trials = table(ratio=1.2, noise=0.001, flags=flags)
+    assert said in shown.sentence(levels.answer(plan, trials.iloc[:0], trials))
