@@ -83,8 +83,8 @@ def _sentences(table: pd.DataFrame, metric: str, factor: str) -> Iterator[str]:
     name = words.METRIC_WORDS[metric][0]
     if not usable:
         yield (
-            f"No verdict on {name}: at every level, trials were invalid, or the load generator was the limit instead of "
-            "the server or had it on its own cores."
+            f"No verdict on {name}: at every level, trials were invalid, or the load generator was the limit instead "
+            "of the server or had it on its own cores."
         )
     elif len(names) == 1:
         yield f"One arm alone ({names[against]}) gives no comparison of {name}."

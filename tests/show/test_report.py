@@ -177,8 +177,11 @@ def test_solo_trials_are_told_with_what_they_could_have_seen():
 
 @pytest.mark.parametrize(
     ("flags", "said"),
-    [("", "under k6, servers on 2 cores, one at"), ("shared cores", "servers on 2 cores, the load generator's among them,")],
-)  # fmt: skip
+    [
+        ("", "under k6, servers on 2 cores, one at"),
+        ("shared cores", "servers on 2 cores, the load generator's among them,"),
+    ],
+)
 def test_a_sentence_says_on_how_many_cores_servers_were_and_whose_these_are(flags, said):
     plan = plan_sweep(server_cpus=2, method="solo")
     trials = table(ratio=1.2, noise=0.001, flags=flags)
