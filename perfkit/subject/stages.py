@@ -14,7 +14,7 @@ from typing import Any
 
 from perfkit.design.engines import STAGES_FILE
 from perfkit.subject.counters import Request
-from perfkit.subject.engines.workers import Submitted, Workers
+from perfkit.subject.engines.workers import SUBMITTED, Submitted, Workers
 from perfkit.subject.state import State
 
 EVERY = 16
@@ -38,50 +38,50 @@ class Watched:
         return (self.submitted, self.started, self.handed, *inside, self.answered)
 
 
-class Watch(threading.local):
-    """What a thread is at: the watched call it has started, and those it has in the critical section."""
+class Started(threading.local):
+    """The watched call that a thread has started."""
 
-    def __init__(self) -> None:
-        self.started: Watched | None = None
-        self.inside: list[Watched] = []
+    call: Watched | None = None
 
 
 class WatchingWorkers(Workers):
     """Workers that watch one call in EVERY."""
 
-    def __init__(self, count: int, watch: Watch) -> None:
-        self._watch = watch
+    def __init__(self, count: int, started: Started) -> None:
+        self._started = started
         self._submitted = 0
         super().__init__(count)
 
     def submit(self, function: Callable[..., object], *arguments: Any) -> Submitted:  # noqa: D102
         self._submitted += 1  # by grpcio's one thread
         if self._submitted % EVERY:
-            return super().submit(function, *arguments)
-        return super().submit(self._start, Watched(), function, *arguments)
+            self._calls.put((function, arguments))
+        else:
+            self._calls.put((self._start, (Watched(), function, *arguments)))
+        return SUBMITTED
 
     def _start(self, watched: Watched, function: Callable[..., object], *arguments: Any) -> None:
         watched.started = time.perf_counter_ns()
-        self._watch.started = watched
+        self._started.call = watched
         try:
             function(*arguments)
         finally:
-            self._watch.started = None
+            self._started.call = None
 
 
 class WatchedRequest:
     """A request that notes when it enters the section and when it is answered."""
 
-    def __init__(self, request: Request, watched: Watched, watch: Watch, answered: "deque[Watched]") -> None:
+    def __init__(self, request: Request, watched: Watched, inside: list[Watched], answered: "deque[Watched]") -> None:
         self.by, self.key = request.by, request.key
         self.refuse = request.refuse
         self._request, self._watched = request, watched
-        self._watch, self._answered = watch, answered
+        self._inside, self._answered = inside, answered
         watched.handed = time.perf_counter_ns()
 
     def wanted(self) -> bool:  # noqa: D102
         self._watched.entered = time.perf_counter_ns()
-        self._watch.inside.append(self._watched)
+        self._inside.append(self._watched)
         return self._request.wanted()
 
     def answer(self, count: int) -> None:  # noqa: D102
@@ -95,27 +95,35 @@ class WatchedState(State):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.watch = Watch()
+        self.inside: list[Watched] = []
+        """watched calls in the section, where one thread is at a time"""
         self.answered: deque[Watched] = deque(maxlen=LAST)
 
+    def split(self, shards: int) -> list[State]:  # noqa: D102
+        parts = super().split(shards)
+        for part in parts if shards > 1 else ():
+            assert isinstance(part, WatchedState)  # noqa: S101 - a copy of this one
+            part.inside = []
+        return parts
+
     def commit(self, calls: int) -> None:  # noqa: D102
-        inside = self.watch.inside
-        if not inside:
-            super().commit(calls)
+        if not self.inside:
+            State.commit(self, calls)
             return
         began = time.perf_counter_ns()
         try:
-            super().commit(calls)
+            State.commit(self, calls)
         finally:
             committed = time.perf_counter_ns()
-            for one in inside:
+            for one in self.inside:
                 one.committing, one.committed = began, committed
-            inside.clear()
+            self.inside.clear()
 
-    def watched(self, request: Request) -> Request:
-        """Return a request as it is to be handed to the pattern: as it is, unless this thread has it watched."""
-        started = self.watch.started
-        return WatchedRequest(request, started, self.watch, self.answered) if started else request
+    def watched(self, request: Request, watched: Watched) -> Request:
+        """Return a request that notes where it is."""
+        part = self._parts[request.key % len(self._parts)] if self._parts else self
+        assert isinstance(part, WatchedState)  # noqa: S101 - as in split
+        return WatchedRequest(request, watched, part.inside, self.answered)
 
     def keep_seen(self, folder: Path) -> None:
         """Write when each watched call was where."""

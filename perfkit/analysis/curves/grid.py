@@ -74,7 +74,7 @@ def grid(table: pd.DataFrame, axes: tuple[str, ...], metric: str, margin_pct: fl
     baseline = str(trials.loc[trials["role"] == A, "arm"].iloc[0])
     spots = [
         _spot(cell[cell["arm"].isin((arm, baseline))], metric, arm, baseline, place)
-        for arm in dict.fromkeys(trials.loc[trials["role"] == B, "arm"])
+        for arm in sorted(set(trials.loc[trials["role"] == B, "arm"]))
         for place, cell in trials.groupby([x, y], dropna=False, sort=True)
     ]
     known = statistics.holm([one.ratio for one in spots if one.ratio])

@@ -1,5 +1,6 @@
 """What all figures are made of: blank figures, axes of a factor, one colour and marker a pattern, error bars."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -210,5 +211,5 @@ def caption(figure: FigureBase, text: str, width: int = 110) -> None:
 
 
 def wrapped(text: str, width: int) -> str:
-    """Break text into lines, and no number from its per cent."""
-    return fill(text.replace(" %", "\N{NO-BREAK SPACE}%"), width)
+    """Break text into lines, and no number from its unit."""
+    return fill(re.sub(r"(?<=\d) (?=%|ms\b|µs\b)", "\N{NO-BREAK SPACE}", text), width)

@@ -26,7 +26,7 @@ from perfkit.subject.engines import contract
 from perfkit.subject.engines.workers import Workers, WorkersEngine
 from perfkit.subject.patterns import PATTERNS
 from perfkit.subject.shards import guarded
-from perfkit.subject.stages import WatchedState, WatchingWorkers
+from perfkit.subject.stages import Started, WatchedState, WatchingWorkers
 from perfkit.subject.state import State
 from perfkit.subject.work import burn
 
@@ -64,24 +64,53 @@ class ThreadsEngine(WorkersEngine):
         self, arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | None, state: State
     ) -> None:
         self._burn_us = arm.burn_us
-        watched = state if isinstance(state, WatchedState) else None
-        workers = WatchingWorkers(arm.workers, watched.watch) if watched else Workers(arm.workers)
-        self._asked: Callable[[Call], Request] = watched.watched if watched else lambda call: call
+        workers = self._workers_of(arm)
         server = grpc.server(workers, options=contract.OPTIONS)  # type: ignore[arg-type]
         handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_stream_rpc_method_handler(self._increment)
         counter = guarded(arm, state, PATTERNS[arm.pattern])
         super().__init__(server, workers, counter, handler, (host, port), credentials)
 
+    def _workers_of(self, arm: Arm) -> Workers:
+        return Workers(arm.workers)
+
     def _increment(self, raw: bytes, context: grpc.ServicerContext, _: Callable[[bytes], None]) -> None:
+        self._counter.handle(self._read(raw, context))
+
+    def _read(self, raw: bytes, context: grpc.ServicerContext) -> Call:
         try:
             asked = contract.read(raw)
         except CounterError as error:
             context.abort(*contract.status_of(error))
         if self._burn_us:
             burn(self._burn_us)
-        self._counter.handle(self._asked(Call(asked.value, asked.key, context)))
+        return Call(asked.value, asked.key, context)
 
     _increment.experimental_non_blocking = True  # type: ignore[attr-defined]
 
 
-start = ThreadsEngine
+class WatchingEngine(ThreadsEngine):
+    """The same, which watches some calls through their stages."""
+
+    def __init__(
+        self, arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | None, state: WatchedState
+    ) -> None:
+        self._started, self._state = Started(), state
+        super().__init__(arm, host, port, credentials, state)
+
+    def _workers_of(self, arm: Arm) -> Workers:
+        return WatchingWorkers(arm.workers, self._started)
+
+    def _increment(self, raw: bytes, context: grpc.ServicerContext, _: Callable[[bytes], None]) -> None:
+        call: Request = self._read(raw, context)
+        if watched := self._started.call:
+            call = self._state.watched(call, watched)
+        self._counter.handle(call)
+
+    _increment.experimental_non_blocking = True  # type: ignore[attr-defined]
+
+
+def start(arm: Arm, host: str, port: int, credentials: grpc.ServerCredentials | None, state: State) -> ThreadsEngine:
+    """Start the server that serves `arm`."""
+    if isinstance(state, WatchedState):
+        return WatchingEngine(arm, host, port, credentials, state)
+    return ThreadsEngine(arm, host, port, credentials, state)

@@ -66,5 +66,6 @@ def _bars(axes: Axes, trials: pd.DataFrame, factor: str) -> None:
     rest = (1 - bottom).clip(lower=0)
     axes.bar(levels, rest, bottom=bottom, color=ELSEWHERE, label="elsewhere")
     for place, total in enumerate(total_us):
-        axes.annotate(f"{total / 1e3:.3g}", (place, 1.01), ha="center", fontsize=8)
-    axes.set_ylim(0, 1.08)
+        top = max(1.0, float(bottom.iloc[place])) + 0.01  # watched calls are a sample: they may have waited longer
+        axes.annotate(f"{total / 1e3:.3g}", (place, top), ha="center", fontsize=8)
+    axes.set_ylim(0, 1.1)
