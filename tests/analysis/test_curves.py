@@ -80,18 +80,19 @@ def test_the_law_is_found_again_where_nothing_scatters():
 @pytest.mark.parametrize(("contention", "coherency"), [(0.3, 0.0), (0.3, 0.005), (0.0, 0.01)])
 def test_its_intervals_hold_the_truth(monkeypatch, contention, coherency):
     monkeypatch.setattr(usl, "RESAMPLES", 200)
-    studies, held = 80, {"contention": 0, "coherency": 0}
+    studies, held = 100, {"contention": 0, "coherency": 0}
     for seed in range(studies):
         (found,) = usl.scalability(scaled(contention, coherency, seed))
         for name, true in (("contention", contention), ("coherency", coherency)):
             one = getattr(found, name)
             held[name] += one.low <= true <= one.high
-    assert min(held.values()) >= 0.87 * studies, held
+    # Where one of the two is truly 0 they hold 9 times out of 10 instead of 19 out of 20.
+    assert min(held.values()) >= 0.85 * studies, held
 
 
 def test_data_that_cannot_tell_contention_from_coherency_are_said_not_to():
-    told = [usl.scalability(scaled(0.01, 0.0005, seed, blocks=5, noise=0.1))[0].is_told_apart for seed in range(10)]
-    assert sum(told) <= 5
+    told = [usl.scalability(scaled(0.005, 0.0002, seed, blocks=5, noise=0.2))[0].is_told_apart for seed in range(10)]
+    assert sum(told) <= 3
     assert usl.scalability(scaled(0.3, 0.005, 1))[0].is_told_apart
 
 

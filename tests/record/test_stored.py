@@ -10,6 +10,7 @@ import pytest
 
 import perfkit
 from perfkit.analysis import comparison, contrast
+from perfkit.analysis.curves.grid import grid
 from perfkit.record.load import load, load_plan
 from tests.conftest import ROOT
 
@@ -59,6 +60,12 @@ def swept(run):
     return found
 
 
+def mapped(run):
+    plan = load_plan(run)
+    found = grid(load(run), plan.axes, "throughput_rps", plan.margin_pct)
+    return {f"{one.arm} {one.x} {one.y}": one.ratio and one.ratio.ratio for one in found.spots}
+
+
 def the_same(derived, reference):
     """Compare to the 12th digit: the last ones of a logarithm are the processor's."""
     if isinstance(reference, dict):
@@ -82,6 +89,8 @@ def test_a_stored_run_gives_the_same_numbers_as_ever(name):
         assert {column: digest(table[column]) for column in columns} == columns
     if load_plan(run).study == "compare":
         the_same(compared(run), reference["answer"])
+    elif load_plan(run).axes:
+        the_same(mapped(run), reference["map"])
     else:
         the_same(swept(run), reference["ratios"])
         tables = perfkit.study_tables(load(run))

@@ -38,6 +38,9 @@ FAILED_STATUSES = ("connect", "expect", "other key", "went back", *map(str, rang
 """What counter.js counts failures by: no connection; a reply without what it must have, for another key, or with less
 than was seen before; or a gRPC status code."""
 
+OF_ITERATIONS = ("50", "90", "95", "99", "99.9")
+"""Percentiles that are kept of iterations: those that the published study has, and tables."""
+
 PARTS = {"read": "op:read", "write": "op:write", "hot": "key:hot", "cold": "key:cold"}
 """part of the calls → as counter.js tags it"""
 
@@ -194,7 +197,7 @@ def _calls(summary: dict[str, Any], server: int, percentiles: Sequence[str]) -> 
         data_sent_bytes=count("data_sent", measured),
         data_received_bytes=count("data_received", measured),
         latency=_distribution(metrics, f"grpc_req_duration{{{measured},status:0}}", percentiles),
-        iteration=_distribution(metrics, f"iteration_duration{{{measured}}}", percentiles),
+        iteration=_distribution(metrics, f"iteration_duration{{{measured}}}", percentiles, OF_ITERATIONS),
         parts={
             part: _distribution(metrics, key, percentiles)
             for part, tag in PARTS.items()
@@ -216,14 +219,16 @@ def _writes(metrics: dict[str, Any], server: int) -> dict[str, tuple[int, int]]:
     }
 
 
-def _distribution(metrics: dict[str, Any], key: str, asked: Sequence[str]) -> Distribution:
+def _distribution(
+    metrics: dict[str, Any], key: str, asked: Sequence[str], kept: Sequence[str] = PERCENTILES
+) -> Distribution:
     values: dict[str, float] = metrics.get(key, {}).get("values", {})
     samples = int(values.get("count", 0))
     if not samples:  # k6 says 0 for every statistic of nothing
         return Distribution(0, None, None, None, {})
     percentiles_ms = {
         percentile: values[f"p({percentile})"]
-        for percentile in asked or PERCENTILES
+        for percentile in asked or kept
         if f"p({percentile})" in values and (asked or enough_samples(float(percentile), samples))
     }
     return Distribution(samples, values["avg"], values["min"], values["max"], percentiles_ms)
