@@ -4,8 +4,9 @@ import re
 
 import perfkit
 from perfkit.show import levels, report_commit, report_studies, words
+from perfkit.show.curves import crossover as crossover_words
 from perfkit.show.figures import compare as figures_compare
-from perfkit.studies import commit, sweep
+from perfkit.studies import commit, crossover, sweep
 from tests.conftest import ROOT
 
 README = " ".join((ROOT / "README.md").read_text().split())
@@ -37,6 +38,10 @@ def test_the_readme_tells_what_the_stored_studies_of_commits_say():
     assert report_commit.headline(disk, simulated) in README
     _, native = commit.read(ROOT / "data/example/commit-native")
     assert report_commit.gain(native) in README
+
+
+def test_the_readme_tells_what_the_stored_map_says():
+    assert crossover_words.headline(crossover.read(perfkit.crossover())) in README
 
 
 def test_each_number_of_when_to_use_which_is_that_of_a_stored_run():

@@ -107,7 +107,7 @@ def depth(queue, of, for_s, every_s=0.001):
     ],
 )
 def test_a_queue_is_as_long_as_its_arrivals_times_their_mean_wait(watched, arm, stage, queue):
-    stamps, (length, began, ended) = watched(arm, calls=90, callers=20, meanwhile=partial(depth, queue, for_s=2.5))
+    stamps, (length, began, ended) = watched(arm, calls=60, callers=20, meanwhile=partial(depth, queue, for_s=1.6))
     number = list(STAGES).index(stage)
     inside = [one for one in stamps if began <= one[number] < ended]
     rate = len(inside) / (ended - began)

@@ -9,7 +9,6 @@ from perfkit.analysis import contrast, statistics, verdict
 from perfkit.analysis.curves.grid import Grid, Spot
 from perfkit.analysis.levels import THROUGHPUT
 from perfkit.analysis.statistics import Ratio
-from perfkit.design.factors import FACTORS
 from perfkit.design.plan import SOLO
 from perfkit.record.load import load_environment
 from perfkit.record.validity import FLAGS, INVALIDATING
@@ -170,7 +169,3 @@ def _limits(found: Crossover) -> Iterator[str]:
             left_out = " They are left out." if flag.name in INVALIDATING else ""
             yield f"- {words.flagged(flag, flagged, len(every), 'of all runs')}{left_out}"
 
-
-def axis(factor: str) -> str:
-    """Return what an axis of the map is labelled."""
-    return FACTORS[factor].axis

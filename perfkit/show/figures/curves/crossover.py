@@ -46,7 +46,7 @@ def heat_map(found: Crossover) -> Figure:
         axes.set_title(f"{names[arm]}, times {names[grid.baseline]}'s")
     for axes in panels[len(grid.arms) :]:
         axes.set_axis_off()
-    panels[0].set_ylabel(said.axis(grid.y))
+    panels[0].set_ylabel(words.axis(grid.y))
     caption(
         figure,
         f"{words.METRIC_WORDS[grid.metric][0]}; small: 95 % interval of each cell by itself; without hatch: it holds "
@@ -65,7 +65,7 @@ def _cells(axes: Axes, grid: Grid, arm: str, norm: TwoSlopeNorm) -> None:
     axes.set_yticks(range(len(ys)), [str(level) for level in ys])
     axes.set_xlim(-0.5, len(xs) - 0.5)
     axes.set_ylim(-0.5, len(ys) - 0.5)
-    axes.set_xlabel(said.axis(grid.x))
+    axes.set_xlabel(words.axis(grid.x))
 
 
 def _cell(axes: Axes, spot: Spot, at: tuple[int, int], norm: TwoSlopeNorm) -> None:
