@@ -3,7 +3,7 @@
 import re
 
 import perfkit
-from perfkit.show import levels, report_commit, report_studies, words
+from perfkit.show import levels, place, report_commit, report_studies, words
 from perfkit.show.curves import crossover as crossover_words
 from perfkit.show.figures import compare as figures_compare
 from perfkit.studies import commit, crossover, sweep
@@ -38,6 +38,11 @@ def test_the_readme_tells_what_the_stored_studies_of_commits_say():
     assert report_commit.headline(disk, simulated) in README
     _, native = commit.read(ROOT / "data/example/commit-native")
     assert report_commit.gain(native) in README
+
+
+def test_what_watching_costs_is_what_was_measured():
+    said = " ".join((ROOT / "docs/stages.md").read_text().split())
+    assert words.sentence(perfkit.answer(place.COST)).rstrip(".") in said
 
 
 def test_the_readme_tells_what_the_stored_map_says():

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from perfkit.analysis.levels import SweepAnswer
-from perfkit.record.load import load_plan
-from perfkit.show import draw, report, report_commit, report_studies
+from perfkit.checkout import ROOT
+from perfkit.record.load import load_environment, load_plan
+from perfkit.show import draw, report, report_commit, report_studies, words
 from perfkit.show.curves import crossover as crossover_said
 from perfkit.show.curves import offered, scalability
 from perfkit.show.report import Markdown
@@ -69,15 +70,26 @@ NOTHING_MORE = (
     '(`vus="1,2,4,8,16,32"`, both with `method="solo"`), or the stages of a call (`stages=True`).'
 )
 
-WATCHED = (
-    "Stages follow each other in the server, from when grpcio hands a call to its executor until it is answered. To "
-    "watch one call in 16 costs the server CPU time too (docs/stages.md)."
-)
+COST = ROOT / "data" / "example" / "stages-cost"
+"""A stored comparison of an arm with itself, its calls watched."""
+
+
+def _watched(_: SweepAnswer) -> list[str]:
+    cost = compare.answer(COST).cpu_per_call
+    assert cost is not None  # noqa: S101 - as it is stored
+    price = f"{words.percent(cost)} CPU per call where that was measured ({load_environment(COST).cpu_model})"
+    return [
+        (
+            "Stages follow each other in the server, from when grpcio hands a call to its executor until it is answered. "
+            f"To watch one call in 16 costs the server {price}; docs/stages.md."
+        )
+    ]
+
 
 SAID: dict[str, Callable[[SweepAnswer], Iterable[str]]] = {
     "offered": offered.table_lines,
     "scalability": scalability.lines,
-    "stages": lambda _: [WATCHED],
+    "stages": _watched,
 }
 """figure → the lines beneath it"""
 

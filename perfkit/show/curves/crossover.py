@@ -168,4 +168,3 @@ def _limits(found: Crossover) -> Iterator[str]:
         if flagged := int((flags == flag.name).sum()):
             left_out = " They are left out." if flag.name in INVALIDATING else ""
             yield f"- {words.flagged(flag, flagged, len(every), 'of all runs')}{left_out}"
-
