@@ -78,12 +78,8 @@ def _watched(_: SweepAnswer) -> list[str]:
     cost = compare.answer(COST).cpu_per_call
     assert cost is not None  # noqa: S101 - as it is stored
     price = f"{words.percent(cost)} CPU per call where that was measured ({load_environment(COST).cpu_model})"
-    return [
-        (
-            "Stages follow each other in the server, from when grpcio hands a call to its executor until it is answered. "
-            f"To watch one call in 16 costs the server {price}; docs/stages.md."
-        )
-    ]
+    what = "Stages follow each other in the server, from when grpcio hands a call to its executor until it is answered."
+    return [f"{what} To watch one call in 16 costs the server {price}; docs/stages.md."]
 
 
 SAID: dict[str, Callable[[SweepAnswer], Iterable[str]]] = {
