@@ -80,7 +80,7 @@ def test_the_law_is_found_again_where_nothing_scatters():
 @pytest.mark.parametrize(("contention", "coherency"), [(0.3, 0.0), (0.3, 0.005), (0.0, 0.01)])
 def test_its_intervals_hold_the_truth(monkeypatch, contention, coherency):
     monkeypatch.setattr(usl, "RESAMPLES", 200)
-    studies, held = 100, {"contention": 0, "coherency": 0}
+    studies, held = 60, {"contention": 0, "coherency": 0}
     for seed in range(studies):
         (found,) = usl.scalability(scaled(contention, coherency, seed))
         for name, true in (("contention", contention), ("coherency", coherency)):
@@ -132,7 +132,7 @@ def test_a_map_has_a_ratio_a_cell_and_says_why_it_has_none():
 def test_a_sign_counts_only_where_it_holds_for_the_whole_map():
     """Where nothing differs, a cell in twenty is beyond its own interval, and in 19 maps of 20 none has a sign."""
     wrong = 0
-    for seed in range(60):
+    for seed in range(40):
         random = np.random.default_rng(seed)
         ratios = {(vus, sync_us): 1.0 for vus in (1, 10, 100, 500) for sync_us in (0, 100, 1000, 10000)}
         table = pd.DataFrame(
@@ -146,4 +146,4 @@ def test_a_sign_counts_only_where_it_holds_for_the_whole_map():
         )  # fmt: skip
         found = maps.grid(table, ("vus", "sync_us"), THROUGHPUT, 1.0)
         wrong += any(one.verdict in (verdict.DEARER, verdict.CHEAPER) for one in found.spots)
-    assert wrong <= 6
+    assert wrong <= 5

@@ -11,8 +11,8 @@ from perfkit.errors import PlanError
 from perfkit.record.calls import GROUPS
 from perfkit.record.rows import rows
 from perfkit.record.validity import flags, is_valid
-from perfkit.rig import generators, host, trial
-from tests.conftest import OF_THE_MINUTE, ROOT, plan_sweep, solo
+from perfkit.rig import host
+from tests.conftest import OF_THE_MINUTE, ROOT, plan_sweep, solo, undisturbed
 from tests.faults.foreign import COUNTING
 from tests.rig.test_foreign import SERVER
 
@@ -20,8 +20,7 @@ KEYED = Load(5, 0.4, 1.0, keys=8, zipf=1.2, read_pct=50)
 
 
 def measure(arm, load=KEYED):
-    result, _ = trial.measure(solo(parse_arm(arm, 4), load), 0, generators.find(), trial.place(pin=True))
-    return result
+    return undisturbed(solo(parse_arm(arm, 4), load))
 
 
 def foreign(tmp_path, reply):

@@ -11,10 +11,10 @@ from perfkit.design.paired import Pilot, piloted
 from perfkit.design.plan import Load
 from perfkit.record.rows import rows
 from perfkit.record.validity import flags
-from perfkit.rig import generators, trial
+from perfkit.rig import trial
 from perfkit.rig.generators import k6_script
 from perfkit.rig.host import usable_cpus
-from tests.conftest import OF_THE_MINUTE, plan_compare, solo
+from tests.conftest import OF_THE_MINUTE, plan_compare, solo, undisturbed
 
 pytestmark = pytest.mark.load
 
@@ -33,8 +33,7 @@ def own_flags(result):
 
 
 def measure(one, pin=True):
-    result, _ = trial.measure(one, 0, generators.find(), trial.place(pin=pin))
-    return result
+    return undisturbed(one, pin=pin)
 
 
 @pytest.mark.parametrize("arm", ["mutex", "inputQ", "mutex?workers=1"])
