@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from perfkit.record.rows import columns
     from perfkit.show import draw, report, report_commit, report_studies
     from perfkit.show.curves import crossover as report_crossover
+    from perfkit.show.several import pooled as report_pool
     from perfkit.show.place import Place, more
     from perfkit.show.study_form import study_tables
     from perfkit.studies.commit import commit
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from perfkit.studies.engines import engines
     from perfkit.studies.engines import read as survey
     from perfkit.studies.published import published, study
+    from perfkit.studies.several.pool import pool, simulated
     from perfkit.studies.sweep import sweep
 
 __all__ = [
@@ -35,12 +37,15 @@ __all__ = [
     "load",
     "load_environment",
     "more",
+    "pool",
     "published",
     "report",
     "report_commit",
     "report_crossover",
+    "report_pool",
     "report_studies",
     "robustness",
+    "simulated",
     "study",
     "study_tables",
     "survey",
@@ -61,12 +66,15 @@ _HOMES = {
     "load": ("perfkit.record.load", "load"),
     "load_environment": ("perfkit.record.load", "load_environment"),
     "more": ("perfkit.show.place", "more"),
+    "pool": ("perfkit.studies.several.pool", "pool"),
     "published": ("perfkit.studies.published", "published"),
     "report": ("perfkit.show.report", ""),
     "report_commit": ("perfkit.show.report_commit", ""),
     "report_crossover": ("perfkit.show.curves.crossover", ""),
+    "report_pool": ("perfkit.show.several.pooled", ""),
     "report_studies": ("perfkit.show.report_studies", ""),
     "robustness": ("perfkit.studies.compare", "robustness"),
+    "simulated": ("perfkit.studies.several.pool", "simulated"),
     "study": ("perfkit.studies.published", "study"),
     "study_tables": ("perfkit.show.study_form", "study_tables"),
     "survey": ("perfkit.studies.engines", "read"),

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from perfkit.analysis.robust import Robustness
+from perfkit.analysis.several.robust import Robustness
 from perfkit.analysis.statistics import Ratio
 from perfkit.cli import gate
 from perfkit.errors import PlanError

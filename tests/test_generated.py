@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from perfkit.analysis import comparison, levels, robust
+from perfkit.analysis import comparison, levels
+from perfkit.analysis.several import robust
 from perfkit.cli import gate
 from perfkit.design.arms import parse_arm, parse_arms
 from perfkit.design.plan import SOLO
@@ -21,7 +22,7 @@ from perfkit.rig import host
 from perfkit.rig.generators import h2load, k6
 from perfkit.show import levels as shown
 from perfkit.show import report, study_form, words
-from perfkit.show import robust as shown_robust
+from perfkit.show.several import robust as shown_robust
 from perfkit.show.figures import compare as figures_compare
 from perfkit.show.figures import levels as figures_levels
 from perfkit.show.figures.curves import sweep as figures_sweep

@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from perfkit.analysis.comparison import METRICS, Answer
-from perfkit.analysis.robust import Robustness
+from perfkit.analysis.several.robust import Robustness
 from perfkit.analysis.statistics import Ratio
 from perfkit.design.factors import KIND
 from perfkit.design.paired import HANDICAPS_PCT
 from perfkit.design.plan import SOLO, TURNS, A, B, Plan
 from perfkit.errors import PlanError
-from perfkit.show import robust, words
+from perfkit.show import words
+from perfkit.show.several import robust
 
 PAIRED_TOO = ("cpu_per_call", *HANDICAPS_PCT)
 """What both paired and solo trials measure; the paired ones give the metric."""

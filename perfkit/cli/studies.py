@@ -16,7 +16,8 @@ from perfkit.design.parameters import PARAMETERS
 from perfkit.design.plan import Plan
 from perfkit.errors import StoreError
 from perfkit.record.load import load_plan
-from perfkit.show import report_studies, robust
+from perfkit.show import report_studies
+from perfkit.show.several import robust
 from perfkit.studies import compare
 from perfkit.studies.catalogue import CATALOGUE
 from perfkit.studies.common import campaign

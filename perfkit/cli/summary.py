@@ -5,12 +5,13 @@ from pathlib import Path
 
 from perfkit.analysis import comparison
 from perfkit.analysis.comparison import Answer
-from perfkit.analysis.robust import Robustness
+from perfkit.analysis.several.robust import Robustness
 from perfkit.cli import gate
 from perfkit.cli.gate import Gate
 from perfkit.design.plan import A, B
 from perfkit.record.load import load_environment
-from perfkit.show import own_style, report, robust, words
+from perfkit.show import own_style, report, words
+from perfkit.show.several import robust
 from perfkit.show.figures import compare as figures
 from perfkit.show.figures import files, several
 

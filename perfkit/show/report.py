@@ -6,7 +6,7 @@ from pathlib import Path
 from perfkit.analysis.comparison import A_DEARER, B_DEARER, Answer
 from perfkit.analysis.comparison import names as arm_names
 from perfkit.analysis.levels import CPU, THROUGHPUT, SweepAnswer
-from perfkit.analysis.robust import Robustness
+from perfkit.analysis.several.robust import Robustness
 from perfkit.analysis.statistics import FEW_BLOCKS
 from perfkit.design.arms import RUNNING
 from perfkit.design.factors import FACTORS
@@ -15,7 +15,7 @@ from perfkit.record.environment import Environment
 from perfkit.record.load import load_environment
 from perfkit.record.validity import FLAGS
 from perfkit.show import levels, words
-from perfkit.show import robust as together
+from perfkit.show.several import robust as together
 from perfkit.show.curves import offered
 from perfkit.studies import compare as studies_compare
 from perfkit.studies import sweep as studies_sweep

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perfkit.analysis import comparison, robust
+from perfkit.analysis import comparison
+from perfkit.analysis.several import robust
 from perfkit.analysis.comparison import A_DEARER, B_DEARER, NO_RELEVANT, NOT_KNOWN, NOT_TRUSTED
-from perfkit.analysis.robust import DEPENDS
-from perfkit.show import robust as shown
+from perfkit.analysis.several.robust import DEPENDS
+from perfkit.show.several import robust as shown
 from tests.analysis.test_comparison import NO_SOLO, by_turns
 from tests.conftest import plan_compare
 

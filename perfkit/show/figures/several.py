@@ -6,13 +6,17 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from perfkit.analysis import comparison
-from perfkit.analysis.robust import Robustness
+from perfkit.analysis.several.robust import Robustness
+from perfkit.analysis.several.pooling import Joined
+from perfkit.analysis.statistics import Interval, Ratio
 from perfkit.analysis.verdict import band
 from perfkit.design.factors import K6
-from perfkit.show import robust
-from perfkit.show.figures.kit import MORE_STYLES, STYLES, bar, blank, caption, label, margin, row, rows
+from perfkit.show.several import pooled as pooled_words
+from perfkit.show.several import robust
+from perfkit.show.figures.kit import MORE_STYLES, STYLES, Style, bar, blank, caption, label, margin, row, rows
 from perfkit.studies.compare import robustness
 from perfkit.studies.several.history import Stored
+from perfkit.studies.several.pool import Pool
 
 LOOKS = {True: STYLES["mutex"], False: MORE_STYLES[0]}
 """whether k6 was the generator → the looks of a row"""
@@ -63,6 +67,36 @@ def line(runs: Sequence[Stored]) -> Figure:
         axes.tick_params(axis="x", rotation=60)
     label(axes, "times the baseline's", "bars: 95 % interval over the blocks of a run; hollow: that run is not trusted")
     return figure
+
+
+def forest(found: Pool) -> Figure:
+    """A row a run under its machine, a row a machine, all together, and where the next machine is expected."""
+    pooled = found.pooled
+    heights: list[tuple[str, Ratio | Interval, Style, int]] = []
+    for machine in pooled.machines:
+        own = [one for one in pooled.runs if one.machine == machine.name]
+        heights += [(f"{one.name}  ", one.ratio, STYLES["inputQ"], 6) for one in own]
+        if len(own) > 1 or len(pooled.machines) == 1:
+            heights.append((machine.name, _as_interval(machine), STYLES["mutex"], 9))
+    heights.append(("all", _as_interval(pooled.together), STYLES["leader"], 11))
+    if pooled.prediction:
+        low, high = pooled.prediction
+        heights.append(("the next machine", Interval(pooled.together.ratio, low, high, 0), MORE_STYLES[0], 0))
+    figure, (axes,) = blank(pooled_words.sentence(found))
+    figure.set_figheight(max(3.5, 1.6 + 0.32 * len(heights)))
+    margin(axes, found.margin_pct)
+    for height, (_, one, style, size) in enumerate(heights):
+        row(axes, one, height, style, size=size)
+    rows(axes, [name for name, *_ in heights], fontsize=8)
+    axes.set_xlabel(f"CPU per call of {found.b}, times that of {found.a}")
+    axes.legend(frameon=False, loc="best")
+    what = "simulated runs of known spread, no machine was measured; " if found.is_simulated else ""
+    caption(figure, f"{what}bars: 95 % intervals; of a run over its blocks, of all over machines (Hartung and Knapp)")
+    return figure
+
+
+def _as_interval(one: Joined) -> Interval:
+    return Interval(one.ratio, one.low, one.high, one.runs)
 
 
 ALL: dict[str, Callable[[Robustness], Figure]] = {"loads": loads}

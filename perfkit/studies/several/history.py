@@ -64,6 +64,21 @@ def read(folder: Path) -> Stored:
 
 def read_all(folders: Sequence[Path]) -> list[Stored]:
     """Return stored runs of one question on one machine, in order of time; a StoreError says what keeps them apart."""
+    several = of_one_question(folders)
+    first = several[0]
+    for one in several[1:]:
+        for name in ("machine", "cpu_model", "cores"):
+            there, here = getattr(first.environment, name), getattr(one.environment, name)
+            if there != here:
+                raise StoreError(
+                    f"runs {first.folder} and {one.folder} are of two machines ({name} {there!r}, {here!r}), which "
+                    "differ in more than what changed; several machines are pooled (`perfkit pool`), not subtracted"
+                )
+    return several
+
+
+def of_one_question(folders: Sequence[Path]) -> list[Stored]:
+    """Return stored runs of one question, whatever machine they are of, in order of time; a StoreError names another."""
     several = sorted(map(read, folders), key=lambda one: one.started_at)
     first = several[0]
     for one in several[1:]:
@@ -71,15 +86,8 @@ def read_all(folders: Sequence[Path]) -> list[Stored]:
         if asked != other:
             raise StoreError(
                 f"runs {first.folder} and {one.folder} are of two questions: {other.difference(asked)} here; name runs "
-                "that differ in nothing but what was built, and when"
+                "that differ in nothing but what was built, where, and when"
             )
-        for name in ("machine", "cpu_model", "cores"):
-            there, here = getattr(first.environment, name), getattr(one.environment, name)
-            if there != here:
-                raise StoreError(
-                    f"runs {first.folder} and {one.folder} are of two machines ({name} {there!r}, {here!r}), which "
-                    "differ in more than what changed; several machines are pooled, not subtracted"
-                )
     return several
 
 

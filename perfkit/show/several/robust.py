@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from perfkit.analysis import comparison, robust
-from perfkit.analysis.robust import Robustness
+from perfkit.analysis import comparison
+from perfkit.analysis.several import robust
+from perfkit.analysis.several.robust import Robustness
 from perfkit.analysis.statistics import Ratio
 from perfkit.design.plan import Load
 from perfkit.show import words
