@@ -9,7 +9,7 @@ from perfkit.errors import StoreError
 from perfkit.studies.several.history import changes, read_all
 from tests.conftest import ROOT
 
-EXAMPLE = ROOT / "data/example/compare"
+EXAMPLE = ROOT / "data/example/compare-joint"
 
 
 @pytest.fixture

@@ -178,7 +178,7 @@ ALL: dict[str, Callable[[Answer, pd.DataFrame, pd.DataFrame], Figure]] = {
     "forest": forest,
     "narrowing": narrowing,
     "shares": shares,
-    "solo-beside-joint": both_ways,
+    "beside-solo": both_ways,
 }
 """name of the file in the run folder → the figure"""
 

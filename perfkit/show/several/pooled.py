@@ -37,8 +37,7 @@ def sentence(found: Pool) -> str:
 
 def basis(found: Pool) -> str:
     """Return how far runs and machines lie apart, and what is expected of the next machine."""
-    pooled, count = found.pooled, len(found.pooled.machines)
-    parts = []
+    pooled, parts = found.pooled, []
     if pooled.spread_runs is not None:
         spread = f"{pooled.spread_runs * 100:.1f} %"
         parts.append(f"Runs of one machine lie {spread} apart (sd), beyond their own intervals.")
@@ -51,7 +50,7 @@ def basis(found: Pool) -> str:
         low, high = ((end - 1) * 100 for end in pooled.prediction)
         parts.append(f"On the next machine the difference lies from {low:+.1f} % to {high:+.1f} %, 19 times out of 20.")
     else:
-        parts.append(f"Of the next machine {count} say nothing: that takes {FEWEST_MACHINES}.")
+        parts.append(f"Of the next machine nothing is said: that takes {FEWEST_MACHINES} machines.")
     if found.left_out:
         names = words.listed([one.name for one in found.left_out])
         parts.append(f"Left out, because the instrument was not trusted there: {names}.")
