@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from perfkit.record.rows import columns
     from perfkit.show import draw, report, report_commit, report_studies
     from perfkit.show.curves import crossover as report_crossover
-    from perfkit.show.several import pooled as report_pool
     from perfkit.show.place import Place, more
+    from perfkit.show.several import pooled as report_pool
     from perfkit.show.study_form import study_tables
     from perfkit.studies.commit import commit
     from perfkit.studies.compare import answer, compare, robustness

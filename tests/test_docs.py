@@ -77,7 +77,12 @@ def test_each_number_with_an_interval_in_the_readme_is_that_of_a_stored_run():
             report_studies.engines_verdict(perfkit.survey(perfkit.engines())),
             levels.sentence(swept),
             *(words.percent(one.together) for one in over if one.together),
-            *(words.percent(one) for answer in several for one in (answer.cpu_per_call, answer.solo.get("cpu_per_call")) if one),
+            *(
+                words.percent(one)
+                for answer in several
+                for one in (answer.cpu_per_call, answer.solo.get("cpu_per_call"))
+                if one
+            ),
             crossover_words.headline(crossover.read(perfkit.crossover())),
             crossover_words.table(perfkit.crossover()),
         ]

@@ -22,10 +22,10 @@ from perfkit.rig import host
 from perfkit.rig.generators import h2load, k6
 from perfkit.show import levels as shown
 from perfkit.show import report, study_form, words
-from perfkit.show.several import robust as shown_robust
 from perfkit.show.figures import compare as figures_compare
 from perfkit.show.figures import levels as figures_levels
 from perfkit.show.figures.curves import sweep as figures_sweep
+from perfkit.show.several import robust as shown_robust
 from perfkit.studies import compare, sweep
 
 FULL = os.environ.get("GENERATED") == "full"

@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 from perfkit.cli import HELP
 from perfkit.errors import StoreError
 from perfkit.show import own_style, words
-from perfkit.show.several import robust
 from perfkit.show.figures import files, several
-from perfkit.show.several import pooled
+from perfkit.show.several import pooled, robust
 from perfkit.studies.several import pool as together
 from perfkit.studies.several.history import changes, differences, read_all
 

@@ -11,9 +11,9 @@ from perfkit.cli.gate import Gate
 from perfkit.design.plan import A, B
 from perfkit.record.load import load_environment
 from perfkit.show import own_style, report, words
-from perfkit.show.several import robust
 from perfkit.show.figures import compare as figures
 from perfkit.show.figures import files, several
+from perfkit.show.several import robust
 
 JUDGED = {
     gate.BEYOND: "**failed**: the whole interval is beyond",

@@ -15,8 +15,8 @@ from perfkit.record.environment import Environment
 from perfkit.record.load import load_environment
 from perfkit.record.validity import FLAGS
 from perfkit.show import levels, words
-from perfkit.show.several import robust as together
 from perfkit.show.curves import offered
+from perfkit.show.several import robust as together
 from perfkit.studies import compare as studies_compare
 from perfkit.studies import sweep as studies_sweep
 

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from perfkit.analysis import comparison
-from perfkit.analysis.several import robust
 from perfkit.analysis.comparison import Answer
+from perfkit.analysis.several import robust
 from perfkit.analysis.several.robust import Robustness
 from perfkit.design.arms import parse_arm, refuse_mixed
 from perfkit.design.factors import H2LOAD, K6, KIND

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from perfkit.analysis import comparison
-from perfkit.analysis.several import robust
 from perfkit.analysis.comparison import A_DEARER, B_DEARER, NO_RELEVANT, NOT_KNOWN, NOT_TRUSTED
+from perfkit.analysis.several import robust
 from perfkit.analysis.several.robust import DEPENDS
 from perfkit.show.several import robust as shown
 from tests.analysis.test_comparison import NO_SOLO, by_turns

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 
 import pytest
 
@@ -46,7 +45,9 @@ def test_machines_that_agree_are_one_answer_with_what_the_next_may_show(runs, ca
     folders = runs(("a", 1), ("b", 1.001), ("c", 0.999), ("c", 1.002))
     assert main(["pool", *folders, "--figure", str(tmp_path / "pool.svg")]) == 0
     said = capsys.readouterr().out
-    assert re.search(r"inputQ costs more CPU per call than mutex: \+3\.\d % \(95 % interval [^)]*\), 4 runs on 3 machines", said)
+    assert re.search(
+        r"inputQ costs more CPU per call than mutex: \+3\.\d % \(95 % interval [^)]*\), 4 runs on 3 machines", said
+    )
     assert "Runs of one machine lie 0." in said
     assert "On the next machine the difference lies from +" in said
     assert said.count("| run-") == 4
@@ -56,7 +57,9 @@ def test_machines_that_agree_are_one_answer_with_what_the_next_may_show(runs, ca
 def test_machines_that_contradict_each_other_are_said_to(runs):
     found = perfkit.pool(",".join(runs(("a", 1.02), ("b", 0.9), ("c", 1.03))))
     assert found.pooled.verdict == "depends on the machine"
-    assert pooled.sentence(found).startswith("Whether inputQ costs more or less CPU per call than mutex depends on the machine")
+    assert pooled.sentence(found).startswith(
+        "Whether inputQ costs more or less CPU per call than mutex depends on the machine"
+    )
 
 
 def test_what_is_no_pool_is_refused(runs):

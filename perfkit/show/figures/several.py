@@ -6,14 +6,14 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from perfkit.analysis import comparison
-from perfkit.analysis.several.robust import Robustness
 from perfkit.analysis.several.pooling import Joined
+from perfkit.analysis.several.robust import Robustness
 from perfkit.analysis.statistics import Interval, Ratio
 from perfkit.analysis.verdict import band
 from perfkit.design.factors import K6
+from perfkit.show.figures.kit import MORE_STYLES, STYLES, Style, bar, blank, caption, label, margin, row, rows
 from perfkit.show.several import pooled as pooled_words
 from perfkit.show.several import robust
-from perfkit.show.figures.kit import MORE_STYLES, STYLES, Style, bar, blank, caption, label, margin, row, rows
 from perfkit.studies.compare import robustness
 from perfkit.studies.several.history import Stored
 from perfkit.studies.several.pool import Pool

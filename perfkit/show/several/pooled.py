@@ -42,7 +42,7 @@ def basis(found: Pool) -> str:
         spread = f"{pooled.spread_runs * 100:.1f} %"
         parts.append(f"Runs of one machine lie {spread} apart (sd), beyond their own intervals.")
     if pooled.spread_machines is not None and pooled.differ_p is not None:
-        beyond = "beyond chance" if pooled.differ_p < 0.05 else "by no more than chance"  # noqa: PLR2004
+        beyond = "beyond chance" if pooled.differ_p < 0.05 else "by no more than chance"
         parts.append(
             f"Machines lie {pooled.spread_machines * 100:.1f} % apart (sd), {beyond} (p = {pooled.differ_p:.2g})."
         )
