@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from perfkit.record.rows import columns
     from perfkit.show import draw, report, report_commit, report_studies
     from perfkit.show.curves import crossover as report_crossover
-    from perfkit.show.place import Place, more
+    from perfkit.show.place import Place, draw_pool, more
     from perfkit.show.several import pooled as report_pool
     from perfkit.show.study_form import study_tables
     from perfkit.studies.commit import commit
@@ -33,6 +33,7 @@ __all__ = [
     "compare",
     "crossover",
     "draw",
+    "draw_pool",
     "engines",
     "load",
     "load_environment",
@@ -61,6 +62,7 @@ _HOMES = {
     "commit": ("perfkit.studies.commit", "commit"),
     "compare": ("perfkit.studies.compare", "compare"),
     "crossover": ("perfkit.studies.crossover", "crossover"),
+    "draw_pool": ("perfkit.show.place", "draw_pool"),
     "draw": ("perfkit.show", "draw"),
     "engines": ("perfkit.studies.engines", "engines"),
     "load": ("perfkit.record.load", "load"),

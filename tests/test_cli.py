@@ -12,7 +12,7 @@ from perfkit.cli.summary import text
 from perfkit.studies import compare
 from tests.conftest import ROOT
 
-EXAMPLE = ROOT / "data/example/compare"
+EXAMPLE = ROOT / "data/example/compare-joint"
 
 
 def said(capsys, *arguments):

@@ -3,16 +3,20 @@
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from perfkit.analysis.levels import SweepAnswer
 from perfkit.checkout import ROOT
 from perfkit.record.load import load_environment, load_plan
-from perfkit.show import draw, report, report_commit, report_studies, words
+from perfkit.show import draw, own_style, report, report_commit, report_studies, words
 from perfkit.show.curves import crossover as crossover_said
 from perfkit.show.curves import offered, scalability
 from perfkit.show.report import Markdown
 from perfkit.studies import commit, compare, crossover, engines, published, sweep
+from perfkit.studies.several.pool import Pool
+
+if TYPE_CHECKING:
+    from IPython.display import Image
 
 LEAST_APART_S = 15.0
 """How far apart it is drawn anew while something is measured: each time costs about a second."""
@@ -102,3 +106,11 @@ def more(folder: str | Path) -> None:
         display(draw(name, folder), Markdown("\n".join(SAID[name](answer))))  # type: ignore[no-untyped-call]
     if not names:
         display(Markdown(NOTHING_MORE))  # type: ignore[no-untyped-call]
+
+
+def draw_pool(found: Pool) -> "Image":
+    """Return the forest plot of pooled comparisons, for a notebook to show."""
+    from perfkit.show.figures import files, several  # noqa: PLC0415 - heavy
+
+    with own_style():
+        return files.image(several.forest(found))

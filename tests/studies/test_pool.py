@@ -30,8 +30,7 @@ def runs(tmp_path):
             asked = json.loads((EXAMPLE / "plan.json").read_text()) | (plan if number else {})
             (folder / "plan.json").write_text(json.dumps(asked))
             lines = [json.loads(line) for line in (EXAMPLE / "trials.jsonl").read_text().splitlines()]
-            kept = [line for line in lines if len(line["trial"]["seats"]) > 1 or not plan.get("solo", True)]
-            for line in kept:
+            for line in lines:
                 for seat, served in zip(line["trial"]["seats"], line["served"], strict=True):
                     served["usage"]["cpu_s"] *= factor if seat["role"] == "b" else 1
             (folder / "trials.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -67,7 +66,7 @@ def test_what_is_no_pool_is_refused(runs):
     for asked, message in (
         ([first], "1 run makes no pool; name two or more"),
         ([first, first], "a run is named twice"),
-        ([first, other], "of two questions: vus 10 here"),
+        ([first, other], "of two questions: vus 20 there, 10 here"),
         ([ROOT / "data/example/sweep", ROOT / "data/example/sweep-solo"], "of two questions"),
         ([first, "/no/such/run"], "is no run folder"),
     ):
@@ -95,4 +94,4 @@ def test_the_notebook_shows_a_pool(runs, tmp_path):
     notebooks.execute("pool.ipynb", {"runs": asked}, tmp_path / "pool.ipynb")
     text = (tmp_path / "pool.ipynb").read_text()
     assert "3 runs on 3 machines" in text
-    assert text.count("image/png") == 2
+    assert text.count('"image/png": "') == 2

@@ -1,14 +1,16 @@
 """One question's answers from several machines and days as one: a random-effects meta-analysis of their ratios.
 
 Runs of one machine scatter more than their intervals say, and machines more than their runs. So runs are joined into
-an estimate a machine, and machines into one (Paule and Mandel's estimate of the spread, Hartung and Knapp's interval, never
-narrower than without their correction). The prediction interval is for a machine that was not measured (Higgins,
+an estimate a machine, and machines into one (Paule and Mandel's estimate of the spread, Hartung and Knapp's interval,
+never narrower than without their correction). The prediction interval is for a machine that was not measured (Higgins,
 Thompson and Spiegelhalter 2009).
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from perfkit.analysis import statistics, verdict
 from perfkit.analysis.statistics import CONFIDENCE, Ratio
@@ -66,7 +68,7 @@ def pool(runs: Sequence[Run], margin_pct: float) -> Pooled:
     spread2 = (spread_runs or 0.0) ** 2
     machines = [_joined(name, several, spread2) for name, several in by_machine.items()]
     if len(machines) == 1:
-        (name, mean, error), several = machines[0], len(runs)
+        (_, mean, error), several = machines[0], len(runs)
         freedom = several - 1 if several > 1 else runs[0].ratio.blocks - 1
         together = _interval("all", mean, error, freedom, several)
         return Pooled(
@@ -117,7 +119,7 @@ def _combined(means: Sequence[float], errors: Sequence[float]) -> tuple[float, f
     """Return mean, its standard error, the spread beyond the errors, and the p-value of there being none."""
     from statsmodels.stats.meta_analysis import combine_effects  # noqa: PLC0415 - it takes seconds to import
 
-    found = combine_effects(means, [error**2 for error in errors], method_re="iterated", use_t=True)
+    found = combine_effects(np.array(means), np.array(errors) ** 2, method_re="iterated", use_t=True)
     error = max(float(found.sd_eff_w_re_hksj), float(found.sd_eff_w_re))
     return float(found.mean_effect_re), error, math.sqrt(float(found.tau2)), float(found.test_homogeneity().pvalue)
 

@@ -14,7 +14,7 @@ from perfkit.analysis.stopping import FEWEST_BLOCKS
 from perfkit.analysis.verdict import band
 from perfkit.design.arms import Arm
 from perfkit.design.paired import HANDICAPS_PCT
-from perfkit.design.plan import AA, A, B, Plan
+from perfkit.design.plan import AA, JOINT, SOLO, TURNS, A, B, Plan
 from perfkit.record.validity import EQUAL_SHARES, GENERATOR_LIMIT
 from perfkit.show import words
 from perfkit.show.figures.kit import (
@@ -156,9 +156,13 @@ def both_ways(answer: Answer, paired: pd.DataFrame, solo: pd.DataFrame) -> Figur
     return figure
 
 
+TRIALS = {TURNS: "trials by turns", JOINT: "joint trials", SOLO: "solo trials"}
+"""method → what trials by it are called"""
+
+
 def _precision(steps: dict[str, list[tuple[float, Ratio]]], method: str) -> str:
     """What both ways knew after as many seconds, those that both have spent."""
-    nothing = f"Solo trials next to {method} ones"
+    nothing = f"Solo trials beside {TRIALS[method]}"
     if not all(steps.values()):
         return nothing
     seconds = min(each[-1][0] for each in steps.values())
@@ -169,7 +173,7 @@ def _precision(steps: dict[str, list[tuple[float, Ratio]]], method: str) -> str:
             return nothing
         known[way] = within[-1]
     return (
-        f"In {seconds:.0f} s of trials, {method} trials know CPU per call to ±{known['paired']:.1f} %, "
+        f"In {seconds:.0f} s of trials, {TRIALS[method]} know CPU per call to ±{known['paired']:.1f} %, "
         f"solo trials to ±{known['solo']:.1f} %: {known['solo'] / known['paired']:.1f} times as wide"
     )
 

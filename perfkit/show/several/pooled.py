@@ -1,15 +1,10 @@
 """What pooled comparisons say, in words and as a table."""
 
-from typing import TYPE_CHECKING
-
 from perfkit.analysis import verdict
 from perfkit.analysis.several.pooling import DEPENDS, FEWEST_MACHINES, Joined
-from perfkit.show import own_style, words
+from perfkit.show import words
 from perfkit.show.report import Markdown
 from perfkit.studies.several.pool import Pool
-
-if TYPE_CHECKING:
-    from IPython.display import Image
 
 SIMULATED = "Simulated, no machine was measured: "
 
@@ -75,11 +70,3 @@ def _percent(one: Joined) -> str:
 
 def _number(count: int, thing: str) -> str:
     return f"{count} {thing}{'' if count == 1 else 's'}"
-
-
-def figure(found: Pool) -> "Image":
-    """Return the forest plot, for a notebook to show."""
-    from perfkit.show.figures import files, several  # noqa: PLC0415 - heavy
-
-    with own_style():
-        return files.image(several.forest(found))

@@ -72,13 +72,13 @@ def read_all(folders: Sequence[Path]) -> list[Stored]:
             if there != here:
                 raise StoreError(
                     f"runs {first.folder} and {one.folder} are of two machines ({name} {there!r}, {here!r}), which "
-                    "differ in more than what changed; several machines are pooled (`perfkit pool`), not subtracted"
+                    "differ in more than what changed; several machines are pooled, not subtracted: perfkit pool"
                 )
     return several
 
 
 def of_one_question(folders: Sequence[Path]) -> list[Stored]:
-    """Return stored runs of one question, whatever machine they are of, in order of time; a StoreError names another."""
+    """Return stored runs of one question, of whatever machine, in order of time; a StoreError names another."""
     several = sorted(map(read, folders), key=lambda one: one.started_at)
     first = several[0]
     for one in several[1:]:

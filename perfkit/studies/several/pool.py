@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from perfkit.analysis import statistics
+from perfkit.analysis.comparison import names
 from perfkit.analysis.several import pooling
 from perfkit.analysis.several.pooling import Pooled, Run
 from perfkit.checkout import ROOT
@@ -58,7 +59,7 @@ def _of(stored: Sequence[Stored]) -> Pool:
     if not trusted:
         raise StoreError("none of these runs is trusted, so nothing is pooled; compare again")
     plan = trusted[0].plan
-    a, b = compare.comparison.names(plan)
+    a, b = names(plan)
     found = pooling.pool([Run(one.name, machine(one), one.ratios[COST]) for one in trusted], plan.margin_pct)
     return Pool(a, b, plan.margin_pct, found, tuple(one for one in stored if one not in trusted))
 
