@@ -9,10 +9,9 @@ from perfkit.design.plan import Load
 from perfkit.errors import LoadError, PlanError
 from perfkit.record.rows import rows
 from perfkit.record.validity import flags, is_valid
-from perfkit.rig import generators, trial
 from perfkit.rig.generators import h2load
 from perfkit.rig.generators.contract import Window
-from tests.conftest import plan_compare, solo
+from tests.conftest import plan_compare, solo, undisturbed
 from tests.rig.test_foreign import SERVER as FOREIGN
 
 READ = h2load.read
@@ -93,8 +92,7 @@ def test_where_it_is_not_installed_it_is_refused_with_the_command(monkeypatch):
 
 
 def measure(one):
-    result, _ = trial.measure(one, 0, generators.find([one.load]), trial.place(pin=True))
-    return result
+    return undisturbed(one)
 
 
 @installed
