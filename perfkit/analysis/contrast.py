@@ -35,6 +35,12 @@ def without(arm: str, factors: Collection[str]) -> str:
     return arm if arm.startswith("exec") else f"{head}?{'&'.join(options)}".rstrip("?")
 
 
+def is_void(trials: pd.DataFrame, metric: str, also: Collection[str] = ()) -> "pd.Series[bool]":
+    """Return of each trial whether one of its flags makes void this metric, or is one of `also`."""
+    empty = (*voiding(metric), *also)
+    return trials["flags"].map(lambda flags: any(flag in flags for flag in empty)).astype(bool)
+
+
 def usable_levels(table: pd.DataFrame, metric: str, factor: str = "vus") -> tuple[int, ...]:
     """Return the levels of a factor that may give a verdict in `metric`, in rising order.
 
@@ -42,9 +48,7 @@ def usable_levels(table: pd.DataFrame, metric: str, factor: str = "vus") -> tupl
     (k6 was the limit): leaving out just those trials would choose by outcome.
     """
     done = table[table["complete"]]
-    out = ~done["valid"]
-    for flag in voiding(metric):
-        out |= done["flags"].str.contains(flag)
+    out = ~done["valid"] | is_void(done, metric)
     return tuple(sorted({int(level) for level in done[factor]} - {int(level) for level in done.loc[out, factor]}))
 
 

@@ -69,14 +69,17 @@ class Ratio:
         return self.p_value is not None and self.p_value < 1 - CONFIDENCE
 
 
-def mean(values: Sequence[float], *, logarithmic: bool = False) -> Interval:
-    """Return the mean over blocks with its 95 % t interval; the geometric one where `logarithmic`."""
+def mean(values: Sequence[float], *, logarithmic: bool = False, looks: int = 1) -> Interval:
+    """Return the mean over blocks with its 95 % t interval; the geometric one where `logarithmic`.
+
+    Of so many `looks` all intervals hold together.
+    """
     numbers = np.log(values) if logarithmic else np.asarray(values, dtype=float)
     back = np.exp if logarithmic else np.asarray
     middle = float(numbers.mean())
     if len(numbers) < 2:
         return Interval(float(back(middle)), None, None, len(numbers))
-    reach = _reach(numbers)
+    reach = _reach(numbers, looks)
     return Interval(float(back(middle)), float(back(middle - reach)), float(back(middle + reach)), len(numbers))
 
 
@@ -168,6 +171,6 @@ def detectable_pct(error: float, freedom: int) -> float:
     return float(np.expm1((quantile(freedom) + quantile(freedom, POWER)) * error)) * 100
 
 
-def _reach(numbers: np.ndarray) -> float:
+def _reach(numbers: np.ndarray, looks: int = 1) -> float:
     """Half the width of the t interval of a mean."""
-    return float(quantile(len(numbers) - 1) * numbers.std(ddof=1) / len(numbers) ** 0.5)
+    return float(standard_errors(len(numbers) - 1, looks) * numbers.std(ddof=1) / len(numbers) ** 0.5)

@@ -6,7 +6,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from perfkit.design.arms import Arm, parse_arm
-from perfkit.design.plan import AA, CONTROL, HANDICAP, SMALL_HANDICAP, TIMEOUT_S, YARDSTICK, A, B, Seat, Trial
+from perfkit.design.plan import (
+    AA,
+    CONTROL,
+    HANDICAP,
+    SMALL_HANDICAP,
+    SOLO,
+    TIMEOUT_S,
+    YARDSTICK,
+    A,
+    B,
+    Cell,
+    Load,
+    Seat,
+    Trial,
+)
 from perfkit.errors import PlanError
 
 HANDICAPS_PCT = {HANDICAP: 10.0, SMALL_HANDICAP: 3.0}
@@ -55,6 +69,11 @@ def seats(a: Arm, *others: Arm, alternating: bool = False) -> tuple[Seat, ...]:
     return (Seat(A, a), *controls, *(Seat(B, other) for other in others))
 
 
+def one_at_a_time(arms: Sequence[Arm], load: Load, every: int = 1, near: int = 0) -> list[Cell]:
+    """Return a solo cell for each arm; the first is `a`."""
+    return [Cell(SOLO, (Seat(B if number else A, arm),), load, every, near) for number, arm in enumerate(arms)]
+
+
 def piloted(trial: Trial, pilot: Pilot) -> Trial:
     """Return a trial with what only its block and a pilot trial can tell: who is which control, and burns how much.
 
@@ -85,6 +104,16 @@ def turn_for(seats: Sequence[Seat]) -> int:
     """Return the length of a turn, in ms, so long that waking the workers costs little of it."""
     workers = max(seat.arm.workers for seat in seats)
     return round(max(TURN_MS, workers * WAKE_US / 1e3 / WAKE_SHARE))
+
+
+def turns_of(seats: Sequence[Seat], turn_ms: int = 0) -> int:
+    """Return the length of their turns, in ms: that which was asked for, or else `turn_for`.
+
+    A PlanError where they can't take turns.
+    """
+    turn_ms = turn_ms or turn_for(seats)
+    refuse_unturnable(seats, turn_ms)
+    return turn_ms
 
 
 def refuse_unturnable(seats: Sequence[Seat], turn_ms: int) -> None:

@@ -19,6 +19,9 @@ PARTS = {
 }
 """part of the calls → what it is, in words"""
 
+PART_STATISTICS = {"p50": "median latency", "p99": "99th percentile of latency", "max": "longest latency"}
+"""what a table has of each part"""
+
 BINS = 10
 """Bins of a stage's histogram for each power of ten."""
 
@@ -30,8 +33,7 @@ count is asked of every other percentile.
 """
 
 
-LEAST_FOR_P99 = 662
-"""What that is for p99."""
+LEAST_FOR_P99 = round(SAMPLES_FOR_TAIL * 100)
 
 
 def enough_samples(percentile: float, count: int) -> bool:

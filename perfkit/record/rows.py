@@ -6,7 +6,7 @@ from typing import Any
 from perfkit.design.engines import STAGES
 from perfkit.design.factors import ARM_FACTORS, LOAD_FACTORS
 from perfkit.design.plan import SOLO
-from perfkit.record.calls import PARTS, Distribution, Section
+from perfkit.record.calls import PART_STATISTICS, PARTS, Distribution, Section
 from perfkit.record.results import Served, TrialResult, Usage
 from perfkit.record.validity import INVALIDATING, flags
 
@@ -21,8 +21,6 @@ def _durations(prefix: str, percentile: str, what: str) -> dict[str, str]:
         durations[f"{percentile}{name}_ms"] = f"{value}th percentile, ms{least}"
     return {**durations, f"{prefix}max_ms": "longest, ms"}
 
-
-PART_STATISTICS = {"p50": "median latency", "p99": "99th percentile of latency", "max": "longest latency"}
 
 COLUMNS = {
     "block": "block, from 0; the unit of replication",
@@ -171,11 +169,13 @@ def _latency(served: Served, throughput_rps: float, *, is_solo: bool) -> dict[st
 
 
 def _parts(parts: Mapping[str, Distribution]) -> dict[str, float | None]:
-    found: dict[str, float | None] = {}
-    for part in PARTS:
-        of = parts.get(part) or Distribution(0, None, None, None, {})
-        found |= {f"{part}_p50_ms": of.at("50"), f"{part}_p99_ms": of.at("99"), f"{part}_max_ms": of.max_ms}
-    return found
+    nothing = Distribution(0, None, None, None, {})
+    return {
+        f"{part}_{name}_ms": of.max_ms if name == "max" else of.at(PERCENTILES[name])
+        for part in PARTS
+        for of in [parts.get(part, nothing)]
+        for name in PART_STATISTICS
+    }
 
 
 def _widest_pct(of: Distribution) -> float | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from perfkit.design.factors import H2LOAD
 from perfkit.design.plan import JOINT, SOLO
-from perfkit.record.calls import PARTS
+from perfkit.record.calls import PART_STATISTICS, PARTS
 from perfkit.record.results import TrialResult
 
 GENERATOR_LIMIT = 0.9
@@ -39,7 +39,7 @@ SHARED = "shared cores"
 """The flag of servers that have the load generator's cores too."""
 
 EVERYTHING = "everything"
-LATENCY = ("p50_ms", "p95_ms", "p99_ms", *(f"{part}_{name}_ms" for part in PARTS for name in ("p50", "p99", "max")))
+LATENCY = ("p50_ms", "p95_ms", "p99_ms", *(f"{part}_{name}_ms" for part in PARTS for name in PART_STATISTICS))
 SERVED = ("throughput_rps", *LATENCY)
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import pandas as pd
+
 from perfkit.analysis.comparison import A_DEARER, B_DEARER, Answer
 from perfkit.analysis.comparison import names as arm_names
 from perfkit.analysis.levels import CPU, THROUGHPUT, SweepAnswer
@@ -13,7 +15,7 @@ from perfkit.design.factors import FACTORS
 from perfkit.design.plan import HANDICAP, SMALL_HANDICAP, SOLO
 from perfkit.record.environment import Environment
 from perfkit.record.load import load_environment
-from perfkit.record.validity import FLAGS
+from perfkit.record.validity import FLAGS, INVALIDATING
 from perfkit.show import levels, words
 from perfkit.show.curves import offered
 from perfkit.show.several import robust as together
@@ -102,6 +104,15 @@ def where(environment: Environment) -> str:
         f"*{environment.cpu_model}, {environment.cores} cores, {environment.python}, {generators}; load "
         f"{environment.load_1m:.1f} before the run.{apart}*"
     )
+
+
+def flag_lines(table: pd.DataFrame, which: str) -> Iterator[str]:
+    """Give what flags limit the trials of a table, a line a flag, the worst first."""
+    flags = table["flags"].str.split("; ").explode()
+    for flag in FLAGS:
+        if flagged := int((flags == flag.name).sum()):
+            left_out = " They are left out." if flag.name in INVALIDATING else ""
+            yield f"- {words.flagged(flag, flagged, len(table), which)}{left_out}"
 
 
 def _spent(answer: SweepAnswer) -> str:

@@ -8,7 +8,6 @@ import pandas as pd
 from perfkit.analysis import statistics, verdict
 from perfkit.analysis.statistics import Ratio
 from perfkit.record.load import load_environment
-from perfkit.record.validity import FLAGS, INVALIDATING
 from perfkit.show import report, words
 from perfkit.show.report import Markdown
 from perfkit.show.study_form import ABSENT
@@ -72,7 +71,7 @@ def _levels(ratios: Sequence[Ratio]) -> str:
 
 def _times(one: Ratio) -> str:
     # Two blocks, and so many intervals that hold together, say nothing.
-    return f"{one.ratio:.2f} ({one.low:.2f} to {one.high:.2f})" if one.low and one.blocks > 2 else f"{one.ratio:.2f}"
+    return words.times(one, 2) if one.blocks > 2 else f"{one.ratio:.2f}"
 
 
 def whose(device: Device) -> str:
@@ -143,8 +142,4 @@ def _limits(*devices: Device) -> Iterator[str]:
             f"- On {where}, {(part >= NEAR).sum()} of {len(part)} arms and levels serve {NEAR:g} or more of what "
             f"measured costs allow, min(1/c, B/s, N/(c + s/B)); the least is {part.min():.2f} (table below)."
         )
-        flags = device.trials["flags"].str.split("; ").explode()
-        for flag in FLAGS:
-            if flagged := int((flags == flag.name).sum()):
-                left_out = " They are left out." if flag.name in INVALIDATING else ""
-                yield f"- {words.flagged(flag, flagged, len(device.trials), f'on {where}')}{left_out}"
+        yield from report.flag_lines(device.trials, f"on {where}")

@@ -10,7 +10,6 @@ from perfkit.analysis.comparison import Answer, Flagged
 from perfkit.analysis.controls import AA_BAND_PCT, BURN_COST_US, MOST_COST, SOLO_BAND, Control
 from perfkit.analysis.statistics import Ratio
 from perfkit.analysis.stopping import CORRELATED, FIRST_STAGE, SPREAD_CHANGED, TOO_CORRELATED
-from perfkit.design.factors import FACTORS
 from perfkit.design.plan import JOINT, SOLO, TURNS, Load
 from perfkit.record.validity import SHARED, Flag
 
@@ -87,11 +86,6 @@ def cores(load: Load, flags: Iterable[str]) -> str:
     return f", servers on {load.server_cpus} cores" + (", the load generator's among them" if shared else "")
 
 
-def axis(factor: str) -> str:
-    """Return what an axis of a factor is labelled."""
-    return FACTORS[factor].axis
-
-
 def percent(result: Ratio) -> str:
     """Return the difference from the baseline and its interval."""
     return f"{(result.ratio - 1) * 100:+.1f} % ({interval(result)})"
@@ -103,10 +97,10 @@ def interval(result: Ratio) -> str:
     return f"95 % interval {(low - 1) * 100:+.1f} % to {(high - 1) * 100:+.1f} %"
 
 
-def times(result: Ratio) -> str:
-    """Return a ratio with its interval."""
-    low, high = result.interval
-    return f"{result.ratio:.3f} ({low:.3f} to {high:.3f})"
+def times(result: Ratio, digits: int = 3) -> str:
+    """Return a ratio with its interval, where it has one."""
+    middle = f"{result.ratio:.{digits}f}"
+    return middle if result.low is None else f"{middle} ({result.low:.{digits}f} to {result.high:.{digits}f})"
 
 
 def listed(things: Sequence[object]) -> str:

@@ -14,7 +14,7 @@ from perfkit.analysis.several import robust
 from perfkit.analysis.several.robust import Robustness
 from perfkit.design.arms import parse_arm, refuse_mixed
 from perfkit.design.factors import H2LOAD, K6, KIND
-from perfkit.design.paired import refuse_unturnable, seats, turn_for
+from perfkit.design.paired import seats, turns_of
 from perfkit.design.parameters import explained
 from perfkit.design.plan import AA, SOLO, TURNS, Cell, Load, Plan, StopRule
 from perfkit.design.possible import refuse_impossible
@@ -106,8 +106,7 @@ def _plans(
     refuse_mixed(both, call)
     all_seats = seats(*both)
     if method == TURNS:
-        turn_ms = turn_ms or turn_for(all_seats)
-        refuse_unturnable(all_seats, turn_ms)
+        turn_ms = turns_of(all_seats, turn_ms)
     cells: list[Cell] = []
     for generator, level in product((K6, H2LOAD) if robust else generators, ROBUST_VUS if robust else (vus,)):
         alone = Load(

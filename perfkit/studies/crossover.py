@@ -17,9 +17,9 @@ from perfkit.design import reading
 from perfkit.design.arms import Arm, parse_arm, split_arms, watched
 from perfkit.design.engines import COMMON_OPTIONS, ENGINES
 from perfkit.design.factors import ARM_FACTORS, FACTORS
-from perfkit.design.paired import refuse_unturnable, seats, turn_for
+from perfkit.design.paired import one_at_a_time, seats, turns_of
 from perfkit.design.parameters import explained
-from perfkit.design.plan import SOLO, TURNS, A, B, Cell, Load, Plan, Seat, StopRule
+from perfkit.design.plan import SOLO, TURNS, Cell, Load, Plan, StopRule
 from perfkit.design.possible import refuse_impossible
 from perfkit.errors import PlanError, StoreError
 from perfkit.record.load import load, load_plan
@@ -160,13 +160,10 @@ def _with(text: str, options: dict[str, Any], workers: int) -> Arm:
 
 
 def _cells(subjects: tuple[Arm, ...], load: Load, method: str, near: int) -> list[Cell]:
-    first, *others = subjects
     if method == SOLO:
-        return [Cell(SOLO, (Seat(A if one is first else B, one),), load, near=near) for one in subjects]
-    together = seats(first, *others, alternating=True)
-    turn_ms = turn_for(together)
-    refuse_unturnable(together, turn_ms)
-    return [Cell(TURNS, together, replace(load, turn_ms=turn_ms), near=near)]
+        return one_at_a_time(subjects, load, near=near)
+    together = seats(*subjects, alternating=True)
+    return [Cell(TURNS, together, replace(load, turn_ms=turns_of(together)), near=near)]
 
 
 STUDY = Study(

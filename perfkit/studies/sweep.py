@@ -10,9 +10,9 @@ from perfkit.analysis import contrast, levels, statistics
 from perfkit.analysis.levels import CPU, SweepAnswer
 from perfkit.checkout import ROOT
 from perfkit.design.arms import parse_arms, refuse_mixed, watched
-from perfkit.design.paired import refuse_unturnable, seats, turn_for
+from perfkit.design.paired import one_at_a_time, seats, turns_of
 from perfkit.design.parameters import LEVELS, RATES, explained
-from perfkit.design.plan import SOLO, TURNS, A, B, Cell, Load, Plan, Seat, StopRule
+from perfkit.design.plan import SOLO, TURNS, Cell, Load, Plan, StopRule
 from perfkit.design.possible import refuse_impossible
 from perfkit.errors import PlanError
 from perfkit.record.calls import LEAST_FOR_P99, enough_samples
@@ -99,24 +99,21 @@ def _plans(
         subjects = watched(subjects)
     first, *others = subjects
     together = seats(first, *others, alternating=True)
-    one_at_a_time = method == SOLO or not others
-    if not one_at_a_time:
+    is_solo = method == SOLO or not others
+    if not is_solo:
         closed_only = {"rate": ",".join(map(str, rate or ())), "connect_per_iteration": connect_per_iteration}
         for name, value in closed_only.items():
             if value:
                 raise PlanError(f"{name}={value} is of solo trials, and method={method}; say method=solo or leave it")
-    turn_ms = turn_for(together) if method == TURNS else 0
-    if method == TURNS and not one_at_a_time:
-        refuse_unturnable(together, turn_ms)
+    turn_ms = turns_of(together) if method == TURNS and not is_solo else 0
     cells: list[Cell] = []
     for level, offered in _levels(vus, rate, duration_s):
         load = Load(
             level, warmup_s, duration_s, offered, connect_per_iteration, generator=generator, call=call, keys=keys,
             zipf=zipf, read_pct=read_pct, server_cpus=server_cpus,
         )  # fmt: skip
-        every = 1 if one_at_a_time else math.ceil(repeats / MOST_SOLO)
-        cells += [Cell(SOLO, (Seat(A if arm == first else B, arm),), load, every) for arm in subjects]
-        if not one_at_a_time:
+        cells += one_at_a_time(subjects, load, every=1 if is_solo else math.ceil(repeats / MOST_SOLO))
+        if not is_solo:
             cells.append(Cell(method, together, replace(load, turn_ms=turn_ms)))
     plan = Plan(STUDY.name, tuple(cells), StopRule(repeats), margin_pct, False, pin, seed, start_s, slo_ms)
     return {ONE: refuse_impossible(plan)}

@@ -54,11 +54,13 @@ def test_one_runs_at_a_time_and_both_have_as_much(pair):
         time.sleep(0.1)
         seen = []
         for _ in range(200):
-            seen.append(sum(state in "TZ" for state in states(pair)))
+            before, after = states(pair), states(pair)
+            if before == after:  # else the turn ended between two readings
+                seen.append(sum(state in "TZ" for state in after))
             time.sleep(0.003)
         report, own_s = running.end()
     assert seen.count(1) > 0.7 * len(seen), "mostly one is stopped"
-    assert seen.count(0) <= 0.05 * len(seen), "both ran"
+    assert seen.count(0) <= 2, "both ran"
     assert sum(own_s) == pytest.approx(0.7, abs=0.15)
     assert own_s[0] == pytest.approx(own_s[1], abs=0.06)
     assert report.count > 20

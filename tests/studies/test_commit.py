@@ -19,7 +19,7 @@ from perfkit.subject.stores import disk
 from tests.conftest import on_disk
 from tests.test_notebooks import outputs_of
 
-SMALL = {"measure": True, "vus": "8", "repeats": 1, "duration_s": 0.7, "warmup_s": 0.3, "sync_us": 2000}
+SMALL = {"measure": True, "vus": "8", "repeats": 1, "duration_s": 0.7, "warmup_s": 0.3, "sync_us": 5000}
 
 PATTERNS = ["combining", "inputQ", "inputQ", "leader", "mutex"]
 
@@ -78,19 +78,19 @@ def test_both_devices_are_measured_with_every_pattern_one_at_a_time(measured):
     assert set(disk.trials["store"]) == {"sqlite"}
     assert set(simulated.trials["sync_us"]) == {SMALL["sync_us"]}
     batching = report_commit.batching(simulated)
-    assert simulated.throughput[batching][0].ratio > 1.2, "less beside other tests"
+    assert simulated.throughput[batching][0].ratio > 1.5
     assert not list(measured.glob("*/.store-*")), "files of stores were left"
 
 
 @pytest.mark.load
 def test_all_that_is_simulated_says_so(measured):
     _, simulated = commit.read(measured)
-    assert all("simulated 2 ms" in name for name in words.labels(simulated.trials).values())
+    assert all("simulated 5 ms" in name for name in words.labels(simulated.trials).values())
     text = report_commit.table(measured)
     rows = text.split("\n\n")[1].splitlines()
     assert all("simulated" in row for row in (rows[0], *rows[2:]))
     figure = figures_commit.gain(*commit.read(measured))
-    assert "a simulated device of 2 ms" in figure.axes[1].get_title()
+    assert "a simulated device of 5 ms" in figure.axes[1].get_title()
 
 
 @pytest.mark.load

@@ -7,7 +7,6 @@ import pandas as pd
 from perfkit.analysis import contrast, statistics, verdict
 from perfkit.analysis.statistics import Ratio
 from perfkit.design.plan import A, B
-from perfkit.record.validity import voiding
 
 LIMITED, INVALID = "the load generator was the limit", "trials do not count"
 """Why a cell has no ratio."""
@@ -57,13 +56,8 @@ class Grid:
         return tuple(dict.fromkeys(one.arm for one in self.spots))
 
     def levels(self, axis: str) -> list[object]:
-        """Return the levels of an axis, `x` or `y`, numbers rising."""
-        found = list(dict.fromkeys(getattr(one, axis) for one in self.spots))
-        return (
-            sorted(found, key=lambda one: float(str(one)))
-            if all(isinstance(one, int | float) for one in found)
-            else found
-        )
+        """Return the levels of an axis, `x` or `y`, rising, as the cells of each arm are."""
+        return list(dict.fromkeys(getattr(one, axis) for one in self.spots))
 
 
 def grid(table: pd.DataFrame, axes: tuple[str, ...], metric: str, margin_pct: float) -> Grid:
@@ -77,8 +71,7 @@ def grid(table: pd.DataFrame, axes: tuple[str, ...], metric: str, margin_pct: fl
         for arm in sorted(set(trials.loc[trials["role"] == B, "arm"]))
         for place, cell in trials.groupby([x, y], dropna=False, sort=True)
     ]
-    known = statistics.holm([one.ratio for one in spots if one.ratio])
-    corrected = iter(known)
+    corrected = iter(statistics.holm([one.ratio for one in spots if one.ratio]))
     judged = [_judged(one, next(corrected), margin_pct) if one.ratio else one for one in spots]
     return Grid(x, y, metric, baseline, margin_pct, tuple(judged), trials)
 
@@ -89,7 +82,7 @@ def _spot(pair: pd.DataFrame, metric: str, arm: str, baseline: str, place: objec
     done = pair[pair["complete"]]
     if not len(done) or not done["valid"].all():
         return Spot(arm, x, y, None, verdict.NOT_KNOWN, INVALID)
-    if done["flags"].map(lambda flags: any(flag in flags for flag in voiding(metric))).any():
+    if contrast.is_void(done, metric).any():
         return Spot(arm, x, y, None, verdict.NOT_KNOWN, LIMITED)
     logs = contrast.log_ratio(done.set_index(["block", "arm"])[metric].unstack(), arm, baseline)
     if not len(logs):

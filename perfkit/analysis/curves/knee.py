@@ -1,6 +1,5 @@
 """The knee: the highest offered rate that is served within a limit on the 99th percentile, and without a drop."""
 
-import math
 from dataclasses import dataclass
 
 import pandas as pd
@@ -58,17 +57,8 @@ def _level(trials: pd.DataFrame, rate: int, usable: tuple[int, ...], looks: int)
     own = trials[trials["rate"] == rate]
     values = own[P99].dropna().astype(float).tolist()
     known = rate in usable and values and len(values) == len(own)
-    found = _interval(values, looks) if known else None
+    found = statistics.mean(values, logarithmic=True, looks=looks) if known else None
     return Level(rate, found, int((own["dropped_total"] > 0).sum()), len(own))
-
-
-def _interval(values: list[float], looks: int) -> Interval:
-    plain = statistics.mean(values, logarithmic=True)
-    if len(values) < 2:
-        return plain
-    logs = [math.log(value) for value in values]
-    reach = statistics.standard_errors(len(values) - 1, looks) * statistics.standard_error(logs)
-    return Interval(plain.estimate, plain.estimate * math.exp(-reach), plain.estimate * math.exp(reach), len(values))
 
 
 def _knee(arm: str, slo_ms: float, levels: list[Level]) -> Knee:

@@ -74,12 +74,17 @@ def scalability(table: pd.DataFrame) -> list[Scalability]:
 
     `table` has solo trials. A level at which the load generator was the limit is left out.
     """
+    counted = fitted_to(table)
+    return [_of(arm, counted[counted["arm"] == arm]) for arm in contrast.arms(counted)]
+
+
+def fitted_to(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials that the law is fitted to; none where levels or blocks are too few for it."""
     closed = table[table["rate"].isna()]
     levels = contrast.usable_levels(closed, THROUGHPUT)
     counted = closed[closed["valid"] & closed["vus"].isin(levels)]
-    if len(levels) < FEWEST_LEVELS or counted["block"].nunique() < FEWEST_BLOCKS:
-        return []
-    return [_of(arm, counted[counted["arm"] == arm]) for arm in contrast.arms(counted)]
+    enough = len(levels) >= FEWEST_LEVELS and counted["block"].nunique() >= FEWEST_BLOCKS
+    return counted if enough else counted.iloc[:0]
 
 
 def _of(arm: str, trials: pd.DataFrame) -> Scalability:

@@ -153,16 +153,14 @@ def _served(trial: Trial, seen: ServersSeen, loaded: list[Loaded], ended: list[E
     reply_bytes = sum(in_replies) if in_replies else None
     observed = seen.observed
     return tuple(
-        Served(
+        end.served(
+            trial,
             generators.seen(
                 merged_calls(calls, PERCENTILES), end.replied_with, reply_bytes, by_turns=trial.method == TURNS
             ),
-            end.final.increments,
-            end.usage(cpu_s, observed.window_s),
+            cpu_s,
+            observed.window_s,
             own_s,
-            end.final.by_key if trial.load.is_keyed else None,
-            end.final.stages if trial.method == SOLO else None,
-            end.final.section,
         )
         for calls, end, cpu_s, own_s in zip(by_server, ended, observed.used_s, seen.own_s, strict=True)
     )

@@ -16,6 +16,7 @@ from perfkit.design.factors import K6
 from perfkit.design.plan import Load
 from perfkit.errors import LoadError
 from perfkit.record.calls import Calls, Distribution, enough_samples
+from perfkit.record.rows import PERCENTILES as OF_TABLES
 from perfkit.rig import family, process
 from perfkit.rig.generators.contract import PERCENTILES, Part, Program, RunningLoad, Target, Window, said_by
 from perfkit.rig.generators.k6_control import Control, segment
@@ -37,9 +38,6 @@ START_S = 30.0 + process.START_S
 FAILED_STATUSES = ("connect", "expect", "other key", "went back", *map(str, range(1, 17)))
 """What counter.js counts failures by: no connection; a reply without what it must have, for another key, or with less
 than was seen before; or a gRPC status code."""
-
-OF_ITERATIONS = ("50", "90", "95", "99", "99.9")
-"""Percentiles that are kept of iterations: those that the published study has, and tables."""
 
 PARTS = {"read": "op:read", "write": "op:write", "hot": "key:hot", "cold": "key:cold"}
 """part of the calls → as counter.js tags it"""
@@ -197,7 +195,7 @@ def _calls(summary: dict[str, Any], server: int, percentiles: Sequence[str]) -> 
         data_sent_bytes=count("data_sent", measured),
         data_received_bytes=count("data_received", measured),
         latency=_distribution(metrics, f"grpc_req_duration{{{measured},status:0}}", percentiles),
-        iteration=_distribution(metrics, f"iteration_duration{{{measured}}}", percentiles, OF_ITERATIONS),
+        iteration=_distribution(metrics, f"iteration_duration{{{measured}}}", percentiles, tuple(OF_TABLES.values())),
         parts={
             part: _distribution(metrics, key, percentiles)
             for part, tag in PARTS.items()

@@ -145,9 +145,7 @@ class ForeignServer(RunningServer):
         final = Final(None)
         if self.called is None:
             try:
-                counts = self._counts(self._count())
-                raised = {key: count - self._began[key] for key, count in counts.items()}
-                final = Final(sum(raised.values()), by_key=raised)
+                final = Final.since(self._began, self._counts(self._count()))
             except grpc.RpcError as error:
                 raise ServerError(f"server {self.name} did not say its count at the end: {error}") from error
         os.kill(self.pid, signal.SIGTERM)
@@ -156,7 +154,7 @@ class ForeignServer(RunningServer):
         return final
 
     def _counts(self, first: int) -> dict[str, int]:
-        return ask_all(Way(self.address), self._keys, self.name) if self._keys > 1 else {"0": first}
+        return ask_all(Way(self.address), self._keys, self.name, first)
 
     def _count(self) -> int:
         told = ask(Way(self.address))

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,12 @@ class Final:
     """increments of each key, as text; None: not known, or not asked"""
     stages: Stages | None = None
     """None: it watched no calls"""
+
+    @classmethod
+    def since(cls, began: Mapping[str, int], counts: Mapping[str, int]) -> "Final":
+        """Return by how much the counts of keys were raised, together and each."""
+        raised = {key: count - began.get(key, 0) for key, count in counts.items()}
+        return cls(sum(raised.values()), by_key=raised)
 
 
 class RunningServer:

@@ -58,8 +58,7 @@ class AddressedServer(RunningServer):
         told = self._count()
         if told is None or self._began_at is None:
             return Final(None)
-        raised = {key: count - self._began.get(key, 0) for key, count in self._counts(told).items()}
-        return Final(sum(raised.values()), by_key=raised)
+        return Final.since(self._began, self._counts(told))
 
     def try_call(self) -> None:
         """Call its method once; a ServerError where the reply is not good."""
@@ -76,9 +75,7 @@ class AddressedServer(RunningServer):
         )
 
     def _counts(self, first: int | None) -> dict[str, int]:
-        if self._keys > 1:
-            return ask_all(self.way, self._keys, self.name)
-        return {} if first is None else {"0": first}
+        return ask_all(self.way, self._keys, self.name, first)
 
     def _count(self) -> int | None:
         try:

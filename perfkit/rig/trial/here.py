@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from perfkit.design.factors import K6
-from perfkit.design.plan import SOLO, TIMEOUT_S, TURNS, Trial
+from perfkit.design.plan import TIMEOUT_S, TURNS, Trial
 from perfkit.errors import PerfkitError
-from perfkit.record.results import Generating, Served, TrialResult, Usage
+from perfkit.record.results import Generating, TrialResult, Usage
 from perfkit.rig import family, generators, process
 from perfkit.rig.generators import Programs
 from perfkit.rig.generators.contract import RunningLoad, Window, opening
@@ -107,15 +107,7 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
         started_at=started_at,
         took_s=time.monotonic() - started_s,
         served=tuple(
-            Served(
-                one,
-                end.final.increments,
-                end.usage(cpu_s, observed.window_s),
-                own,
-                end.final.by_key if trial.load.is_keyed else None,
-                end.final.stages if trial.method == SOLO else None,
-                end.final.section,
-            )
+            end.served(trial, one, cpu_s, observed.window_s, own)
             for one, end, cpu_s, own in zip(calls, ends, servers_s, own_s, strict=True)
         ),
         generators=(

@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
 from perfkit.design.plan import SOLO, Trial
-from perfkit.record.results import Usage
+from perfkit.record.calls import Calls
+from perfkit.record.results import Served, Usage
 from perfkit.rig import family, process
 from perfkit.rig.generators.contract import Target, Window
 from perfkit.rig.servers import Final, RunningServer, serving
@@ -33,9 +34,17 @@ class Ended:
     has_usual_words: bool
     """whether its replies have the wire contract's words, so that their length is known"""
 
-    def usage(self, cpu_s: float, window_s: float) -> Usage | None:
-        """Return what it used in the window; None where that is not known."""
-        return Usage(cpu_s, window_s, self.cpus, self.peak_rss_bytes) if self.is_seen else None
+    def served(self, trial: Trial, calls: Calls, cpu_s: float, window_s: float, own_s: float | None) -> Served:
+        """Return what it did in a trial: by key only where that was asked, its stages only where it was alone."""
+        return Served(
+            calls,
+            self.final.increments,
+            Usage(cpu_s, window_s, self.cpus, self.peak_rss_bytes) if self.is_seen else None,
+            own_s,
+            self.final.by_key if trial.load.is_keyed else None,
+            self.final.stages if trial.method == SOLO else None,
+            self.final.section,
+        )
 
     @property
     def replied_with(self) -> int | None:
@@ -82,22 +91,14 @@ class Servers:
 @contextmanager
 def servers(trial: Trial, placement: Placement, methods: Methods) -> Iterator[Servers]:
     """Start the servers of a trial; those that were not stopped are killed at the end."""
-    called = methods[trial.load.call] if trial.load.call else None
+    called, keys = methods[trial.load.call] if trial.load.call else None, trial.load.keys
     alike = placement.alike and trial.method != SOLO and not trial.load.random_layout
     where = process.Place(placement.server, alike=alike, own_session=placement.own_sessions)
     with ExitStack() as stack:
         yield Servers(
             [
                 stack.enter_context(
-                    serving(
-                        seat.arm,
-                        where,
-                        placement.start_s,
-                        placement.folder,
-                        placement.address,
-                        called,
-                        trial.load.keys,
-                    )
+                    serving(seat.arm, where, placement.start_s, placement.folder, placement.address, called, keys)
                 )
                 for seat in trial.seats
             ],

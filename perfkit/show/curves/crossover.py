@@ -8,10 +8,8 @@ import pandas as pd
 from perfkit.analysis import contrast, statistics, verdict
 from perfkit.analysis.curves.grid import Grid, Spot
 from perfkit.analysis.levels import THROUGHPUT
-from perfkit.analysis.statistics import Ratio
 from perfkit.design.plan import SOLO
 from perfkit.record.load import load_environment
-from perfkit.record.validity import FLAGS, INVALIDATING
 from perfkit.show import levels, report, words
 from perfkit.show.report import Markdown
 from perfkit.studies import crossover
@@ -65,7 +63,7 @@ def _first(grid: Grid, arm: str) -> str:
     pick = max if grid.metric == THROUGHPUT else min
     most = pick(won, key=lambda one: one.ratio.ratio if one.ratio else 1.0)
     assert most.ratio is not None  # noqa: S101 - of those that have one
-    return f"{head}, most {place(grid, most)}, {times(most.ratio)} times; {_rest(grid, spots)}."
+    return f"{head}, most {place(grid, most)}, {words.times(most.ratio, 2)} times; {_rest(grid, spots)}."
 
 
 def _rest(grid: Grid, spots: Sequence[Spot]) -> str:
@@ -100,11 +98,6 @@ def _level(factor: str, value: object) -> str:
     return f"{value} VUs" if factor == "vus" else f"{factor} {value}"
 
 
-def times(one: Ratio) -> str:
-    """Return a ratio with its interval, where two blocks give one."""
-    return f"{one.ratio:.2f} ({one.low:.2f} to {one.high:.2f})" if one.low is not None else f"{one.ratio:.2f}"
-
-
 def skewed(trials: pd.DataFrame) -> dict[str, str]:
     """Return the three arms under skew: name in words → arm."""
     own = {
@@ -134,7 +127,7 @@ def cold(trials: pd.DataFrame) -> str:
     return (
         f"With {one['keys']} keys under skew at {one['vus']} VUs, half of the calls for cold keys are answered within "
         f"{own.estimate:.1f} ms by owners and {theirs.estimate:.1f} ms with locks and {few} workers, "
-        f"{times(ratio)} times; against locks with {most} workers it is {times(fair)} times."
+        f"{words.times(ratio, 2)} times; against locks with {most} workers it is {words.times(fair, 2)} times."
     )
 
 
@@ -146,7 +139,9 @@ def table(folder: str | Path) -> Markdown:
     lines = [heads, "|---|---|---|---|---|"]
     for one in grid.spots:
         said = {**SAYS[grid.metric], verdict.NOT_KNOWN: one.why or "not decided"}.get(one.verdict, one.verdict)
-        lines.append(f"| {one.x} | {one.y} | {names[one.arm]} | {times(one.ratio) if one.ratio else ''} | {said} |")
+        lines.append(
+            f"| {one.x} | {one.y} | {names[one.arm]} | {words.times(one.ratio, 2) if one.ratio else ''} | {said} |"
+        )
     return Markdown("\n".join(lines))
 
 
@@ -163,8 +158,4 @@ def _limits(found: Crossover) -> Iterator[str]:
         passed = "passed" if control.ok else "**failed**"
         yield f"- Over all cells, the {levels.NAMES[role]} {passed}: {words.control_sentence(control)}."
     every = pd.concat([one for one in (trials, found.stages, found.skew) if len(one)])
-    flags = every["flags"].str.split("; ").explode()
-    for flag in FLAGS:
-        if flagged := int((flags == flag.name).sum()):
-            left_out = " They are left out." if flag.name in INVALIDATING else ""
-            yield f"- {words.flagged(flag, flagged, len(every), 'of all runs')}{left_out}"
+    yield from report.flag_lines(every, "of all runs")

@@ -15,7 +15,6 @@ from perfkit.analysis import contrast, statistics
 from perfkit.analysis.statistics import Interval, Ratio
 from perfkit.analysis.verdict import band
 from perfkit.design.factors import FACTORS
-from perfkit.record.validity import voiding
 from perfkit.show import words
 
 MANY_LEVELS = 5  # with more, the axis of a factor has smaller numbers
@@ -121,14 +120,13 @@ def against(
     where = dict(zip(levels, positions(levels), strict=True))
     names, looks = words.labels(lines), styles(lines)
     shifts = [number - (len(names) - 1) / 2 for number in range(len(names))]
-    empty = (*voiding(metric), *also_hollow)
     step = (max(where.values()) - min(where.values())) * DODGE / 4
     is_log = axes.get_xscale() == "log"
     for (arm, name), shift in zip(names.items(), shifts, strict=True):
         style = looks[arm]
         at = {one: x * (1 + DODGE * shift) if is_log else x + step * shift for one, x in where.items()}
         trials = lines[lines["valid"] & (lines["arm"] == arm) & lines[metric].notna()]
-        void = trials["flags"].map(lambda flags: any(flag in flags for flag in empty)).astype(bool)
+        void = contrast.is_void(trials, metric, also_hollow)
         for some, face in ((trials[~void], style.colour), (trials[void], "none")):
             axes.plot(
                 some[factor].map(at), some[metric].astype(float), style.marker, markerfacecolor=face,

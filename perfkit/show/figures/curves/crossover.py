@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 
 from perfkit.analysis import statistics
 from perfkit.analysis.curves.grid import Grid, Spot
+from perfkit.design.factors import FACTORS
 from perfkit.show import words
 from perfkit.show.curves import crossover as said
 from perfkit.show.figures.curves.stages import stacked
@@ -46,7 +47,7 @@ def heat_map(found: Crossover) -> Figure:
         axes.set_title(f"{names[arm]}, times {names[grid.baseline]}'s")
     for axes in panels[len(grid.arms) :]:
         axes.set_axis_off()
-    panels[0].set_ylabel(words.axis(grid.y))
+    panels[0].set_ylabel(FACTORS[grid.y].axis)
     caption(
         figure,
         f"{words.METRIC_WORDS[grid.metric][0]}; small: 95 % interval of each cell by itself; without hatch: it holds "
@@ -65,7 +66,7 @@ def _cells(axes: Axes, grid: Grid, arm: str, norm: TwoSlopeNorm) -> None:
     axes.set_yticks(range(len(ys)), [str(level) for level in ys])
     axes.set_xlim(-0.5, len(xs) - 0.5)
     axes.set_ylim(-0.5, len(ys) - 0.5)
-    axes.set_xlabel(words.axis(grid.x))
+    axes.set_xlabel(FACTORS[grid.x].axis)
 
 
 def _cell(axes: Axes, spot: Spot, at: tuple[int, int], norm: TwoSlopeNorm) -> None:

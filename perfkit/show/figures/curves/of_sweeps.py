@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from perfkit.analysis.curves.scalability import scalability
+from perfkit.analysis.curves.scalability import fitted_to
 from perfkit.analysis.levels import SweepAnswer
 from perfkit.show.figures.curves.offered import offered
 from perfkit.show.figures.curves.scalability import scales
@@ -24,7 +24,7 @@ def known(answer: SweepAnswer) -> tuple[str, ...]:
     """Return the names of those that there is something to show in."""
     has = {
         "offered": answer.plan.factor == "rate",
-        "scalability": bool(scalability(answer.solo)),
+        "scalability": len(fitted_to(answer.solo)) > 0,
         "stages": bool(answer.solo["stage_worker_us"].notna().any()),
     }
     return tuple(name for name, is_there in has.items() if is_there)

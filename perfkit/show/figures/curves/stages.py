@@ -39,7 +39,7 @@ def stacked(table: pd.DataFrame, factor: str, title: str) -> Figure:
     for axes, (arm, name) in zip(panels, names.items(), strict=False):
         _bars(axes, counted[counted["arm"] == arm], factor)
         axes.set_title(wrapped(name, 20), fontsize=10)
-        axes.set_xlabel(words.axis(factor) if len(names) <= ROOMY else FACTORS[factor].unit or factor)
+        axes.set_xlabel(FACTORS[factor].axis if len(names) <= ROOMY else FACTORS[factor].unit or factor)
         label(axes, "part of mean latency" if axes is panels[0] else "", legend=False)
     if names:
         handles, said = panels[0].get_legend_handles_labels()
