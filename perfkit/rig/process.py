@@ -96,6 +96,15 @@ def child(
             guard.communicate()
 
 
+def written_to(log: IO[bytes]) -> bytes:
+    """Return all that a child has written to its log so far.
+
+    A child goes on writing where the file's place is, and shares that with this process: whoever moves it back to read
+    has the child write over what it has said.
+    """
+    return os.pread(log.fileno(), os.fstat(log.fileno()).st_size, 0)
+
+
 def _guard(pid: int) -> subprocess.Popen[bytes]:
     """Start what kills a process group when this process is dead."""
     return subprocess.Popen(

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -68,6 +69,14 @@ def test_what_would_change_a_servers_cost_does_not_reach_it_and_a_line_of_somebo
         variables = Path(f"/proc/{server.pid}/environ").read_bytes().split(b"\0")
         assert not [one for one in variables if one.startswith((b"PYTHONASYNCIODEBUG", b"GRPC_TRACE", b"http_proxy"))]
         assert any(one.startswith(b"PYTHONPATH") for one in variables)
+
+
+def test_a_log_that_is_read_while_it_is_written_loses_nothing():
+    lines, argv = 20_000, [sys.executable, "-c", "for n in range(20_000): print(n, flush=True)"]
+    with tempfile.TemporaryFile() as log, process.child(argv, Place(), stdout=log, stderr=log) as child:
+        while child.poll() is None:
+            process.written_to(log)
+        assert process.written_to(log).decode().splitlines() == list(map(str, range(lines)))
 
 
 def test_a_server_is_killed_at_the_end_of_its_block_of_code():

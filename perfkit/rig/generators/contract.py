@@ -10,6 +10,7 @@ from perfkit.design.plan import Load
 from perfkit.errors import LoadError
 from perfkit.record.calls import Calls
 from perfkit.rig import family
+from perfkit.rig.process import written_to
 from perfkit.service.called import Called
 
 OPENING_S, OPENING_VU_S = 0.6, 0.004
@@ -150,8 +151,7 @@ class RunningLoad(ABC):
         return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
     def _output(self) -> str:
-        self._log.seek(0)
-        return self._log.read().decode(errors="replace")
+        return written_to(self._log).decode(errors="replace")
 
 
 def opening(load: Load, several: int, took_s: float | None = None) -> int:

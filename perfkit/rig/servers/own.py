@@ -19,7 +19,7 @@ from perfkit.errors import ServerError
 from perfkit.record.calls import Section, Stages, section, staged
 from perfkit.rig.generators.contract import Window
 from perfkit.rig.ports import LOOPBACK, free_port
-from perfkit.rig.process import START_S, Place, child
+from perfkit.rig.process import START_S, Place, child, written_to
 from perfkit.service.called import Called
 
 STORE = ".store-"
@@ -136,8 +136,7 @@ class RunningServer:
         return f"; it said: {' | '.join(text[-500:].splitlines())}" if text else ""
 
     def _text(self) -> bytes:
-        self._log.seek(0)
-        return self._log.read()
+        return written_to(self._log)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from perfkit.errors import LoadError
 from perfkit.record.results import Turns
+from perfkit.rig.process import written_to
 
 WATCHDOG = Path(__file__).parent.parent / "programs" / "turns.py"
 
@@ -51,8 +52,7 @@ class RunningTurns:
         return Turns(**report, missing=missing), own_s
 
     def _output(self) -> str:
-        self._log.seek(0)
-        text = self._log.read().decode(errors="replace").strip()
+        text = written_to(self._log).decode(errors="replace").strip()
         return f"; it said: {text[-500:]}" if text else ""
 
 
