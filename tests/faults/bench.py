@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 import perfkit
@@ -62,12 +63,12 @@ class Bench:
         return next((pid for pid, command in self.processes(os.getpid()) if name in command), None)
 
     def wait_for_second_trial(self) -> None:
-        """Return when its load is on."""
+        """Return when its load is on: k6 is there before the server that it calls."""
         patience = time.monotonic() + 60
-        while not (self.trials.count(b"\n") == 1 and self.child("counter.js")):
+        while not (self.trials.count(b"\n") == 1 and _is_connected(self.child("counter.js"))):
             assert time.monotonic() < patience, "no second trial"
             time.sleep(0.02)
-        time.sleep(0.8)
+        time.sleep(0.5)
 
     def refused(self, **changes: object) -> tuple[str, str]:
         """Start a sweep that is to be refused before anything is started."""
@@ -136,6 +137,15 @@ class Bench:
         path.write_text(f"#!/bin/sh\nif [ \"$1\" = version ]; then echo 'k6 v1.1.0 (fake)'; exit; fi\n{body}\n")
         path.chmod(0o755)
         return str(path)
+
+
+def _is_connected(pid: int | None) -> bool:
+    try:
+        return bool(pid) and any(
+            one.status == psutil.CONN_ESTABLISHED for one in psutil.Process(pid).net_connections(kind="tcp")
+        )
+    except psutil.NoSuchProcess:
+        return False
 
 
 def table(page: Path) -> dict[str, tuple[str, str]]:
