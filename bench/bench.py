@@ -3,7 +3,7 @@
     python bench/bench.py [--against 'exec:./server --port {port}'] [--arms A,B] [--vus N] [--budget-s N] [--json FILE]
     python bench/bench.py --read FILE
 
-Every cell is a comparison by joint trials under k6, as `python -m perfkit compare` makes it. Where h2load is installed,
+Every cell is a comparison by turns under k6, as `python -m perfkit compare` makes it. Where h2load is installed,
 what each arm can do at most stands below, by `capacity.py`. Ends with exit code 1 where a target was missed, which the
 last lines of the first part say.
 """
@@ -75,7 +75,7 @@ def measured(options, home):
     columns = [*servers, options.against] if options.against else [*servers]
     pairs = [(arm.name, column) for column in columns for arm in parse_arms(options.arms, workers)]
     pairs += [(b, a) for b, a, _ in TARGETS if a not in BASELINES]
-    load = {"method": "joint", "vus": options.vus, "budget_s": options.budget_s, "precision_pct": 1, "workers": workers}
+    load = {"method": "turns", "vus": options.vus, "budget_s": options.budget_s, "precision_pct": 1, "workers": workers}
     plans = {
         f"{number:02d}": compare.STUDY.plan(a=servers.get(a, a), b=b, **load) for number, (b, a) in enumerate(pairs)
     }

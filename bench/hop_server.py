@@ -24,7 +24,7 @@ class ReplyQueue(InputQCounter):
     """The caller's thread sleeps at a queue of its own until the owner has told it."""
 
     def handle(self, request):  # noqa: D102
-        asked = Asked(request.by, request.wanted)
+        asked = Asked(request.by, request.wanted, request.key)
         super().handle(asked)
         try:
             count = asked.wait()
@@ -43,7 +43,7 @@ class ReplyLock(InputQCounter):
         slot = getattr(self.slots, "slot", None)
         if slot is None:
             slot = self.slots.slot = Slot()
-        slot.by, slot.wanted = request.by, request.wanted
+        slot.by, slot.key, slot.wanted = request.by, request.key, request.wanted
         super().handle(slot)
         slot.told.acquire()
         if isinstance(slot.outcome, Exception):
@@ -69,18 +69,8 @@ class Slot:
 class Drained(ReplyLock):
     """The same, and the owner takes all that waits before it tells anybody."""
 
-    def _own(self):
-        while request := self._requests.get():
-            batch = [request]
-            try:
-                while request := self._requests.get_nowait():
-                    batch.append(request)
-            except Empty:
-                pass
-            for request in batch:
-                request.outcome = self._state.add(request.by, request.wanted)
-            for request in batch:
-                request.told.release()
+    def __init__(self, state, batch=sys.maxsize):
+        super().__init__(state, batch)
 
 
 class Yielding(ReplyLock):

@@ -1,55 +1,47 @@
 """What the way to the owner and back costs on engine threads, way by way: CPU per call in threads/mutex's.
 
-    python bench/hops.py [BLOCKS]
+    python bench/hops.py [--budget-s N] [--out DIR]
 
-Each way (bench/hop_server.py) in joint trials with mutex and with the inputQ that perfkit has.
+A comparison by turns for each way (bench/hop_server.py) and for the inputQ that perfkit has. Started again with the
+same `--out`, it goes on where it stopped.
 """
 
-import random
+import argparse
 import sys
 from pathlib import Path
 
 from hop_server import HANDED_OVER, WAYS
-from tqdm import tqdm
 
-from perfkit.analysis import statistics
-from perfkit.design.arms import parse_arm
-from perfkit.design.plan import JOINT, A, B, Load, Seat, Trial
-from perfkit.record.validity import INVALIDATING, flags
-from perfkit.rig import generators, trial
+from perfkit.checkout import RUNS
+from perfkit.errors import PerfkitError
+from perfkit.studies import compare
+from perfkit.studies.common import campaign
 
 WORKERS = 10
-LOAD = Load(vus=20, warmup_s=1, duration_s=2)
+VUS = 20
 
 
-def main(blocks=8):
-    programs, placement = generators.find(), trial.place(pin=True)
+def main():
+    parser = argparse.ArgumentParser(prog="hops.py", allow_abbrev=False)
+    parser.add_argument("--budget-s", default=45, help="seconds of each comparison (%(default)s)")
+    parser.add_argument("--out", type=Path, default=RUNS / "hops", help="folder of the runs (%(default)s)")
+    options = parser.parse_args()
     server = Path(__file__).with_name("hop_server.py")
-    ours = (Seat(A, parse_arm("threads/mutex", WORKERS)), Seat(B, parse_arm("threads/inputQ", WORKERS)))
-    ways = [*WAYS, HANDED_OVER]
-    others = {
-        way: Seat(way, parse_arm(f"exec:'{sys.executable}' '{server}' {{port}} {WORKERS} {way}", WORKERS))
-        for way in ways
-    }
-    costs = {way: [] for way in (B, *ways)}
-    for block in tqdm(range(blocks), unit="block"):
-        for way in random.sample(ways, len(ways)):
-            seats = (*ours, others[way])
-            one = Trial(block, JOINT, tuple(random.sample(seats, len(seats))), LOAD)
-            result, _ = trial.measure(one, 0, programs, placement)
-            if broken := set(flags(result)) & INVALIDATING:
-                raise SystemExit(f"block {block}, {way}, does not count: {broken}")
-            cost = {
-                seat.role: served.cpu_per_call_us(LOAD) for seat, served in zip(one.seats, result.served, strict=True)
-            }
-            for role in (B, way):
-                costs[role].append(cost[role] / cost[A])
-    for way, ratios in costs.items():
-        mean = statistics.mean(ratios, logarithmic=True)
-        name = "answered by the owner" if way == B else way
-        print(f"{name:22} {mean.estimate:.3f} ({mean.low:.3f} to {mean.high:.3f})")
+    arms = {"answered by the owner": "threads/inputQ"}
+    arms |= {way: f"exec:'{sys.executable}' '{server}' {{port}} {WORKERS} {way}" for way in (*WAYS, HANDED_OVER)}
+    asked = {"a": "threads/mutex", "vus": VUS, "workers": WORKERS, "budget_s": options.budget_s, "precision_pct": 0}
+    try:
+        plans = {name.replace(" ", "-"): compare.STUDY.plan(b=arm, **asked) for name, arm in arms.items()}
+        for name, folder in zip(arms, campaign.measure(plans, options.out), strict=True):
+            answer = compare.answer(folder)
+            cost = answer.cpu_per_call
+            said = f"{cost.ratio:.3f} ({cost.low:.3f} to {cost.high:.3f})" if cost else "no two trials that count"
+            trust = "" if answer.is_trusted else ", not trusted"
+            print(f"{name:22} {said}, {answer.blocks} blocks{trust}", flush=True)
+    except PerfkitError as error:
+        parser.error(str(error))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:])))
+    sys.exit(main())

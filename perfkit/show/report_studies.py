@@ -47,10 +47,7 @@ def engines_headline(survey: Survey) -> str:
 def engines_parts(folder: str | Path) -> tuple[Markdown, Markdown]:
     """Return what the survey in this folder says and where it was measured; and what limits it."""
     survey = engines.read(folder)
-    limits = (
-        "CPU per call in joint trials holds for servers that share a core, each with a backlog. Where joint and solo "
-        "trials differ, they are two loads, and each is right for its own."
-    )
+    limits = words.LOADS[next(iter(survey.answers.values())).plan.paired]
     where = report.where(load_environment(survey.folder / "closed"))
     return Markdown(f"{engines_verdict(survey)}\n\n{where}"), Markdown(f"{limits}\n\n{engines_caveats(survey)}")
 

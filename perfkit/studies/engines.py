@@ -15,7 +15,7 @@ from perfkit.design.arms import FOREIGN, RUNNING, Arm, parse_arm, parse_arms
 from perfkit.design.engines import ENGINES, PATTERNS
 from perfkit.design.factors import H2LOAD
 from perfkit.design.parameters import explained
-from perfkit.design.plan import JOINT, SOLO
+from perfkit.design.plan import SOLO, TURNS
 from perfkit.errors import PlanError, StoreError
 from perfkit.record.load import load
 from perfkit.record.runs import slug
@@ -25,6 +25,9 @@ from perfkit.studies.common import campaign
 from perfkit.studies.common.study import Plans, Study
 
 EXAMPLE = ROOT / "data" / "example" / "engines"
+
+PAIRED, QUEUES = "turns", "queues"
+"""Folders of the comparisons: with the reference, and of each queue with the lock of its own engine."""
 
 REFERENCE = "threads/mutex"
 
@@ -75,11 +78,10 @@ def _plans(
         raise PlanError("rate=None offers nothing; name the calls a second offered to each arm, as in rate=2000")
     first = parse_arm(str(reference), workers)
     subjects = parse_arms([first.name, *(arm.name for arm in parse_arms(arms or ARMS, workers))], workers)
-    pairs = [("joint", first, arm) for arm in subjects[1:]]
-    pairs += [("queues", lock, arm) for arm in subjects if (lock := lock_of(arm, subjects)) not in (None, first)]
-    # As in the stored survey: by turns k6 would be the limit of the cheap ones.
+    pairs = [(PAIRED, first, arm) for arm in subjects[1:]]
+    pairs += [(QUEUES, lock, arm) for arm in subjects if (lock := lock_of(arm, subjects)) not in (None, first)]
     paired = {
-        "method": JOINT,
+        "method": TURNS,
         "vus": vus,
         "budget_s": budget_s,
         "precision_pct": precision_pct,
@@ -148,7 +150,7 @@ class Survey:
 def read(folder: str | Path) -> Survey:
     """Return what the runs of a survey say."""
     home = Path(folder)
-    answers, queues = (_answers(home / kind) for kind in ("joint", "queues"))
+    answers, queues = (_answers(home / kind) for kind in (PAIRED, QUEUES))
     if not answers:
         raise StoreError(f"{home} holds no survey; measure one with measure=True")
     first, closed, offered = next(iter(answers.values())).plan, load(home / "closed"), load(home / "offered")

@@ -55,11 +55,11 @@ def test_the_notebook_measures_every_arm_together_with_the_reference_and_alone(m
 
 def test_what_is_there_is_not_measured_again(measured, tmp_path):
     shutil.copytree(measured / "survey", tmp_path / "survey")
-    joint = tmp_path / "survey/joint/native-inputQ-batch=8/trials.jsonl"
-    before = joint.read_bytes()
+    paired = tmp_path / "survey/turns/native-inputQ-batch=8/trials.jsonl"
+    before = paired.read_bytes()
     shutil.rmtree(tmp_path / "survey/offered")
     perfkit.engines(**{**SMALL, "out": tmp_path / "survey"})
-    assert joint.read_bytes() == before
+    assert paired.read_bytes() == before
     assert len(perfkit.load(tmp_path / "survey/offered")) == 2
 
 
@@ -97,7 +97,7 @@ def test_a_queue_is_held_against_the_lock_of_its_own_engine_and_loop(stored):
     for arm, queue in stored.queues.items():
         lock = engines.lock_of(arm, stored.arms)
         assert (lock.pattern, lock.engine, lock.loop) == ("mutex", arm.engine, arm.loop)
-        home = "joint" if lock == stored.reference else "queues"
+        home = "turns" if lock == stored.reference else "queues"
         answer = perfkit.answer(engines.EXAMPLE / home / slug(arm.name))
         assert (answer.plan.arm(A), answer.plan.arm(B), answer.cpu_per_call) == (lock, arm, queue.cpu_per_call)
 
@@ -171,10 +171,10 @@ def test_arms_that_can_not_be_told_from_the_cheapest_are_named(stored):
 
 def test_what_limits_one_comparison_is_said_of_it(stored):
     said = report_studies.engines_caveats(stored)
-    assert words.LOADS["joint"] not in said, "that limits them all, and the notebook says it"
+    assert words.LOADS["turns"] not in said, "that limits them all, and the notebook says it"
     for arm, answer in stored.answers.items():
         for caveat in words.caveats(answer):
-            if caveat != words.LOADS["joint"]:
+            if caveat != words.LOADS["turns"]:
                 assert f"- {arm.name}: " in said
                 assert caveat in said
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from perfkit.analysis.statistics import Interval
 from perfkit.design.arms import Arm
-from perfkit.show import report_studies
+from perfkit.show import report_studies, words
 from perfkit.show.figures.kit import MORE_STYLES, STYLES, WIDE, Style, blank, caption, margin, row, rows
 from perfkit.studies import engines
 from perfkit.studies.engines import Survey, is_limited
@@ -51,9 +51,10 @@ def ladder(survey: Survey) -> Figure:
     margin(queues, report_studies.MARGIN_PCT)
     queues.set_xlabel("CPU per call of the queue, times that of mutex on the same engine")
     _legend(costs)
+    way = next(iter(survey.answers.values())).plan.paired
     caption(
         figure,
-        "bars: 95 % interval over blocks of joint trials (t, on logarithms), of the two arms named; "
+        f"bars: 95 % interval over blocks, {words.WAYS[way]} (t, on logarithms), of the two arms named; "
         f"grey: margin, ± {report_studies.MARGIN_PCT:g} %; logarithmic on the left",
         WIDE,
     )
