@@ -41,6 +41,11 @@ def is_void(trials: pd.DataFrame, metric: str, also: Collection[str] = ()) -> "p
     return trials["flags"].map(lambda flags: any(flag in flags for flag in empty)).astype(bool)
 
 
+def voided_by(trials: pd.DataFrame, metric: str) -> tuple[str, ...]:
+    """Return the flags of any of these trials that make void this metric."""
+    return tuple(flag for flag in voiding(metric) if trials["flags"].str.contains(flag, regex=False).any())
+
+
 def usable_levels(table: pd.DataFrame, metric: str, factor: str = "vus") -> tuple[int, ...]:
     """Return the levels of a factor that may give a verdict in `metric`, in rising order.
 

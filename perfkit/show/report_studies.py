@@ -1,6 +1,5 @@
 """What the survey of engines, the published study and the calibration say."""
 
-import math
 import statistics
 from pathlib import Path
 
@@ -8,6 +7,8 @@ import pandas as pd
 
 from perfkit.analysis import verdict as margin
 from perfkit.analysis.comparison import Answer
+from perfkit.analysis.several import pooling
+from perfkit.analysis.several.pooling import Run
 from perfkit.analysis.statistics import Ratio, quotient
 from perfkit.design.arms import Arm
 from perfkit.design.paired import HANDICAPS_PCT
@@ -173,26 +174,25 @@ def calibration_summary(answers: list[Answer]) -> str:
         results = [answer.controls[role].result for answer in counted if role in answer.controls]
         if results:
             detected = sum(one.interval[0] > 1 for one in results)
-            handicaps += f"{role}: found in {detected} of {len(counted)}, {_medians(results)}\n"
+            handicaps += f"{role}: found in {detected} of {len(counted)}, {_together(results)}\n"
     return (
         f"{len(answers)} studies, median {statistics.median(answer.seconds for answer in answers):.0f} s each\n"
-        f"A/A: contains 1 in {held} of {len(counted)}, {_medians(aa)}\n"
+        f"A/A: contains 1 in {held} of {len(counted)}, {_together(aa)}\n"
         f"{handicaps}"
         f"b against a: decided in {len(decided)} of {len(answers)}, "
-        f"{'all of one sign' if len(signs) < 2 else 'SIGNS DIFFER'}, {_medians(b)}"
+        f"{'all of one sign' if len(signs) < 2 else 'SIGNS DIFFER'}, {_together(b)}"
     )
 
 
-def _medians(results: list[Ratio]) -> str:
-    """Ratio, half-width, and how far the studies lie apart: more than by chance where the truth itself moves."""
+def _together(results: list[Ratio]) -> str:
+    """All studies as one, as runs of a machine are pooled, and how far they lie apart: not 0 where the truth moves."""
+    pooled = pooling.pool([Run(str(number), "", one) for number, one in enumerate(results)], MARGIN_PCT)
+    one = pooled.together
     half_width_pct = statistics.median(one.half_width_pct for one in results)
-    ratios = [one.ratio for one in results]
-    text = f"median ratio {statistics.median(ratios):.4f}, median half-width {half_width_pct:.2f} %"
-    if len(results) < 2:
+    text = f"{one.ratio:.4f} ({one.low:.4f} to {one.high:.4f}) together, median half-width {half_width_pct:.2f} %"
+    if pooled.spread_runs is None:
         return text
-    by_chance = math.sqrt(statistics.fmean(one.standard_error**2 for one in results))
-    apart = statistics.stdev(map(math.log, ratios))
-    return f"{text}, sd between studies {apart * 100:.2f} % (by their intervals {by_chance * 100:.2f} %)"
+    return f"{text}, studies lie {pooled.spread_runs * 100:.2f} % apart (sd) beyond their intervals"
 
 
 def _size(result: Ratio) -> str:

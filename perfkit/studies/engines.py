@@ -103,7 +103,7 @@ STUDY = Study(
     engines,
     _plans,
     explained(
-        measure="True: measure afresh, about 13 minutes; False: draw the stored survey",
+        measure="True: measure afresh, about 19 minutes; False: draw the stored survey",
         arms='those others, with commas between; "": every engine and pattern',
         rate="calls a second offered to each arm alone, for latency at equal load",
         budget_s="seconds that each comparison may take",

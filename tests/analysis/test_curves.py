@@ -124,7 +124,7 @@ def test_a_map_has_a_ratio_a_cell_and_says_why_it_has_none():
     assert (found.levels("x"), found.levels("y")) == ([10, 100], [0, 1000])
     assert said[10, 1000].verdict == said[100, 1000].verdict == verdict.DEARER
     assert said[10, 0].verdict == verdict.NO_RELEVANT
-    assert said[100, 0].why == maps.LIMITED
+    assert said[100, 0].why == "generator limited"
     assert said[100, 0].ratio is None
     assert said[10, 1000].ratio.ratio == pytest.approx(3, rel=0.1)
 

@@ -8,8 +8,8 @@ from perfkit.analysis import contrast, statistics, verdict
 from perfkit.analysis.statistics import Ratio
 from perfkit.design.plan import A, B
 
-LIMITED, INVALID = "the load generator was the limit", "trials do not count"
-"""Why a cell has no ratio."""
+INVALID = "trials do not count"
+"""Why a cell has no ratio, where no flag says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ def _spot(pair: pd.DataFrame, metric: str, arm: str, baseline: str, place: objec
     done = pair[pair["complete"]]
     if not len(done) or not done["valid"].all():
         return Spot(arm, x, y, None, verdict.NOT_KNOWN, INVALID)
-    if contrast.is_void(done, metric).any():
-        return Spot(arm, x, y, None, verdict.NOT_KNOWN, LIMITED)
+    if flags := contrast.voided_by(done, metric):
+        return Spot(arm, x, y, None, verdict.NOT_KNOWN, ", ".join(flags))
     logs = contrast.log_ratio(done.set_index(["block", "arm"])[metric].unstack(), arm, baseline)
     if not len(logs):
         return Spot(arm, x, y, None, verdict.NOT_KNOWN, INVALID)

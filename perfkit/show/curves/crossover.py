@@ -1,5 +1,6 @@
 """What a map says: where which arm serves more or costs less, and what owners do for cold keys."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -67,12 +68,12 @@ def _first(grid: Grid, arm: str) -> str:
 
 
 def _rest(grid: Grid, spots: Sequence[Spot]) -> str:
-    limited, open_ = sum(bool(one.why) for one in spots), sum(not one.is_decided and not one.why for one in spots)
+    reasons = Counter(one.why for one in spots if one.why)
     numbers = {
         f"it {SAYS[grid.metric][_bad(grid)]} in": _count(spots, _bad(grid)),
         f"the two are within {grid.margin_pct:g} % in": _count(spots, verdict.NO_RELEVANT),
-        "it is not known in": open_,
-        "the load generator was the limit in": limited,
+        "it is not known in": sum(not one.is_decided and not one.why for one in spots),
+        **{f"there is no number ({why}) in": number for why, number in reasons.items()},
     }
     return ", ".join(f"{what} {number}" for what, number in numbers.items() if number) or "that is all"
 

@@ -35,6 +35,9 @@ from perfkit.studies.compare import tables
 Inputs = tuple[Answer, pd.DataFrame, pd.DataFrame]
 """the answer, and the tables of paired and of solo trials"""
 
+TRIALS = {TURNS: "trials by turns", JOINT: "joint trials", SOLO: "solo trials"}
+"""method → what trials by it are called"""
+
 WAYS = {"paired": MORE_STYLES[2], "solo": MORE_STYLES[1]}
 """Looks of the two ways to one ratio."""
 
@@ -90,7 +93,7 @@ def narrowing(answer: Answer, paired: pd.DataFrame, _solo: pd.DataFrame) -> Figu
     if len(steps) > 3:  # the first, of two blocks, would make all others flat
         ends = [*band(answer.plan.margin_pct), *(end for _, one in steps[2:] for end in one.interval)]
         axes.set_ylim(min(ends) - 0.005, max(ends) + 0.005)
-    axes.set_xlabel(f"seconds of {answer.plan.paired} trials")
+    axes.set_xlabel(f"seconds of {TRIALS[answer.plan.paired]}")
     axes.set_ylabel("CPU per call, b in a's")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
@@ -145,7 +148,7 @@ def both_ways(answer: Answer, paired: pd.DataFrame, solo: pd.DataFrame) -> Figur
         shown = [step for step in each if step[1].blocks >= FEWEST_BLOCKS]  # with fewer it is mostly chance
         right.plot([spent for spent, _ in shown], [one.half_width_pct for _, one in shown], color=WAYS[way].colour,
                    linestyle=WAYS[way].line, marker=WAYS[way].marker, markersize=4,
-                   label=f"{method if way == 'paired' else way} trials")  # fmt: skip
+                   label=TRIALS[method if way == "paired" else SOLO])  # fmt: skip
     logarithmic(right)
     right.set_xlabel(f"seconds of trials ({method}: all arms; solo: a and b)")
     right.set_ylabel("half the width of the interval of CPU per call (%)")
@@ -154,10 +157,6 @@ def both_ways(answer: Answer, paired: pd.DataFrame, solo: pd.DataFrame) -> Figur
     note = "bars: 95 % interval over the same blocks (t, on logarithms); right: half of its width, as time goes on"
     caption(figure, note if len(solo) else "no solo trials were asked for (solo=True)", WIDE)
     return figure
-
-
-TRIALS = {TURNS: "trials by turns", JOINT: "joint trials", SOLO: "solo trials"}
-"""method → what trials by it are called"""
 
 
 def _precision(steps: dict[str, list[tuple[float, Ratio]]], method: str) -> str:

@@ -50,7 +50,7 @@ def ladder(survey: Survey) -> Figure:
         row(queues, ratio, height, _style(arm))
     margin(queues, report_studies.MARGIN_PCT)
     queues.set_xlabel("CPU per call of the queue, times that of mutex on the same engine")
-    _legend(costs)
+    _legend(costs, survey)
     way = next(iter(survey.answers.values())).plan.paired
     caption(
         figure,
@@ -80,7 +80,7 @@ def alone(survey: Survey) -> Figure:
         axes.set_xlabel(label)
         axes.grid(axis="x", alpha=0.3)
     rows(panels[0], [_name(arm) for arm in survey.arms], fontsize=8)
-    _legend(panels[0])
+    _legend(panels[0], survey)
     caption(
         figure,
         "dots: geometric mean over blocks; bars: its 95 % interval (t); hollow: the load generator was the limit",
@@ -106,9 +106,11 @@ def _style(arm: Arm) -> Style:
     return STYLES.get(arm.pattern, MORE_STYLES[0])
 
 
-def _legend(axes: Axes) -> None:
+def _legend(axes: Axes, survey: Survey) -> None:
+    there = {arm.pattern for arm in survey.arms}
     for pattern, style in STYLES.items():
-        axes.plot([], [], color=style.colour, marker=style.marker, linestyle="none", label=pattern)
+        if pattern in there:
+            axes.plot([], [], color=style.colour, marker=style.marker, linestyle="none", label=pattern)
     axes.legend(frameon=False, fontsize=8)
 
 

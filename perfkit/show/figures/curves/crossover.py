@@ -52,7 +52,7 @@ def heat_map(found: Crossover) -> Figure:
         figure,
         f"{words.METRIC_WORDS[grid.metric][0]}; small: 95 % interval of each cell by itself; without hatch: it holds "
         f"for the whole map (Holm), or lies within ±{grid.margin_pct:g} %; hatched {UNDECIDED[0]}: not known; hatched "
-        f"{NO_NUMBER[0]}: the load generator was the limit, or trials do not count",
+        f"{NO_NUMBER[0]}: no number, for the reason in the table",
         WIDE,
     )
     return figure
