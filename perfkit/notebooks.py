@@ -19,6 +19,10 @@ INJECTED = "# Parameters\n"
 """How papermill begins the cell that it puts behind the one tagged `parameters`."""
 
 
+KERNEL_QUIET = ["--log-level=CRITICAL"]
+"""What a kernel logs of its own beginning and end tells a user nothing; cells that fail are told otherwise."""
+
+
 def check_parameters(study: str, cells: Sequence[str]) -> None:
     """Refuse injected parameters that the study of this name does not have; `cells` are those run, IPython's `In`.
 
@@ -69,7 +73,7 @@ def execute(name: str, values: Mapping[str, Any], output: Path) -> None:
             papermill.execute_notebook(
                 _unformatted(FOLDER / name), _unformatted(output), dict(values), kernel_name="python3",
                 progress_bar=False, stdout_file=sys.stdout, stderr_file=sys.stderr,
-                config=Config(KernelManager=kernel),
+                config=Config(KernelManager=kernel), extra_arguments=KERNEL_QUIET,
             )  # fmt: skip
         except PapermillExecutionError as error:
             raise NotebookError(f"{error.ename}: {error.evalue}; the notebook as far as it came is {output}") from error
