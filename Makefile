@@ -22,6 +22,7 @@ setup: $(READY)
 # The marker is written last, so a set-up that was broken off is begun anew.
 $(READY): requirements.lock pyproject.toml setup.py $(wildcard proto/*.proto)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "perfkit needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	@echo "setting up $(VENV): one to three minutes, mostly downloads"
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --require-hashes --no-deps --no-compile \
 	    -r requirements.lock

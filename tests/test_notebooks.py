@@ -179,7 +179,7 @@ def test_the_shell_runs_the_sweep_on_this_environments_kernel_with_progress(tmp_
         (["--duration-s", "0"], "duration_s=0"),
         (["--arms", "mutex,x"], "arm 'x' is unknown"),
         (["--k6", "/no/k6"], "k6='/no/k6' is no program"),
-        (["--run", "/no/run"], "/no/run is no run folder"),
+        (["--run", "/no/run"], "there is no folder /no/run"),
     ],
 )
 def test_the_shell_refuses_bad_input_in_one_line(tmp_path, capsys, arguments, message):

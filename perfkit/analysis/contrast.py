@@ -7,8 +7,8 @@ import pandas as pd
 
 from perfkit.analysis import statistics
 from perfkit.analysis.statistics import Ratio
-from perfkit.design.plan import A
-from perfkit.record.validity import voiding
+from perfkit.design.plan import SOLO, A
+from perfkit.record.validity import INVALIDATING, MOMENTARY, voiding
 
 BASELINE = "mutex"
 """The pattern that others are compared with, where it is among the arms."""
@@ -50,11 +50,20 @@ def usable_levels(table: pd.DataFrame, metric: str, factor: str = "vus") -> tupl
     """Return the levels of a factor that may give a verdict in `metric`, in rising order.
 
     A level with an invalid trial is out as a whole, and so is one with a flag that makes void this metric in any trial
-    (k6 was the limit): leaving out just those trials would choose by outcome.
+    (k6 was the limit): leaving out just those trials would choose by outcome. Where the machine stood still in a trial
+    of all arms together, just that block is out: it chose none of them.
     """
     done = table[table["complete"]]
-    out = ~done["valid"] | is_void(done, metric)
+    out = ~done["valid"] & ~_stood_still(done) | is_void(done, metric)
     return tuple(sorted({int(level) for level in done[factor]} - {int(level) for level in done.loc[out, factor]}))
+
+
+def _stood_still(trials: pd.DataFrame) -> "pd.Series[bool]":
+    """Return of each trial whether it was of several servers, and only a moment of the machine's made it void."""
+    lasting = INVALIDATING - MOMENTARY
+    momentary = trials["flags"].map(lambda flags: lasting.isdisjoint(flags.split("; ")) and flags != "")
+    together = trials["method"] != SOLO if "method" in trials else False
+    return together & momentary.astype(bool)
 
 
 def log_ratio(wide: pd.DataFrame, of: str, against: str) -> "pd.Series[float]":

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -61,7 +62,9 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002, D102
         if cmd_name not in COMMANDS:
-            return None
+            near = get_close_matches(cmd_name, COMMANDS, n=1)
+            meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(COMMANDS)}"
+            raise click.UsageError(f"no command {cmd_name!r}; {meant}")
         module = import_module(f"perfkit.cli.{COMMANDS[cmd_name]}")
         command: click.Command = module.command(cmd_name)
         return command
@@ -88,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"perfkit: error: {error.format_message()}", file=sys.stderr)
         return BAD_INPUT
     except click.Abort:
-        print("perfkit: stopped", file=sys.stderr)
+        print("perfkit: stopped; finished trials are kept: start the same again to go on", file=sys.stderr)
         return FAILED
     except PerfkitError as error:
         print(f"perfkit: error: {error}", file=sys.stderr)

@@ -16,15 +16,25 @@ from perfkit.design.parameters import PARAMETERS
 from perfkit.design.plan import Plan
 from perfkit.errors import StoreError
 from perfkit.record.load import load_plan
-from perfkit.show import report_studies
+from perfkit.show import levels, report_commit, report_studies
+from perfkit.show.curves import crossover as crossover_said
 from perfkit.show.several import robust
-from perfkit.studies import compare
+from perfkit.studies import commit, compare, crossover, engines, sweep
 from perfkit.studies.catalogue import CATALOGUE
 from perfkit.studies.common import campaign
 from perfkit.studies.several import calibrate
 
 CALIBRATED = ("seed", "out", "run")
 """Parameters of a comparison that its calibration sets itself."""
+
+LAST_LINES: dict[str, Callable[[Path], str]] = {
+    "sweep": lambda folder: levels.sentence(sweep.answer(folder)),
+    "compare": lambda folder: robust.headline(compare.robustness(folder)),
+    "engines": lambda folder: report_studies.engines_headline(engines.read(folder)),
+    "commit": lambda folder: report_commit.headline(*commit.read(folder)),
+    "crossover": lambda folder: crossover_said.headline(crossover.read(folder)),
+}
+"""study → its answer in a sentence or two, of its folder"""
 
 
 def command(name: str) -> click.Command:
@@ -37,7 +47,7 @@ def _study_command(name: str) -> click.Command:
     study = CATALOGUE[name]
 
     def run(**values: Any) -> None:
-        _execute(name, given(values))
+        _say(name, _execute(name, given(values)))
 
     return Command(name, callback=run, params=options(study.parameters, study.defaults), help=_help(name))
 
@@ -124,10 +134,17 @@ def _calibrate(studies: str, out: Path, **values: Any) -> None:
 
 def _report_command() -> click.Command:
     def draw(run: Path) -> None:
-        _execute(load_plan(run).study, {"run": str(run)})
+        name = load_plan(run).study
+        _say(name, _execute(name, {"run": str(run)}))
 
     run = click.Argument(["run"], type=click.Path(path_type=Path))
     return Command("report", callback=draw, params=[run], help=HELP["report"])
+
+
+def _say(name: str, folder: Path) -> None:
+    """Let the last line be the answer."""
+    if name in LAST_LINES:
+        print(LAST_LINES[name](folder))
 
 
 def _execute(name: str, values: dict[str, Any], refuse: Callable[[Plan], None] | None = None) -> Path:

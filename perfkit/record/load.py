@@ -52,6 +52,8 @@ def load_environment(run: str | Path) -> Environment:
 def load(run: str | Path, method: str = SOLO) -> pd.DataFrame:
     """Return the trials of a run by one method as a tidy table: a row a server in a trial, in the order measured.
 
+    `method` is "solo", one server after the other; "turns"; "joint"; or "" for all of them.
+
     `perfkit.columns()` gives each column's definition and unit. Rows of blocks that were left unfinished are there,
     with complete = False; `valid` says which rows count. `df.attrs["run"]` is the folder.
     """
@@ -60,7 +62,7 @@ def load(run: str | Path, method: str = SOLO) -> pd.DataFrame:
     several = [
         row
         for result in results
-        if result.trial.method == method
+        if method in ("", result.trial.method)
         for row in rows(result, complete=(result.trial.block, result.attempt) in complete)
     ]
     table = pd.DataFrame(several, columns=list(COLUMNS))
@@ -70,9 +72,9 @@ def load(run: str | Path, method: str = SOLO) -> pd.DataFrame:
 
 
 def write_csv(run: str | Path) -> None:
-    """Write the table of a run's solo trials to trials.csv in its folder, where that can be written."""
+    """Write the table of all trials of a run to trials.csv in its folder, where that can be written."""
     try:
-        load(run).drop(columns="percentiles_ms").to_csv(Path(run) / "trials.csv", index=False)
+        load(run, "").drop(columns="percentiles_ms").to_csv(Path(run) / "trials.csv", index=False)
     except OSError as error:
         _log.warning("trials.csv can't be written to %s: %s", run, error.strerror)
 
@@ -127,6 +129,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         data: dict[str, Any] = json.loads(path.read_text())
     except OSError as error:
+        if not path.parent.exists():
+            raise StoreError(f"there is no folder {path.parent}; name that of a run") from error
         raise StoreError(f"{path.parent} is no run folder: {path.name} can't be read ({error.strerror})") from error
     except ValueError as error:  # also what is no text
         raise StoreError(f"{path} is not JSON ({error}); the run can't be read") from error

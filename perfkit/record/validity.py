@@ -224,6 +224,9 @@ FLAGS = (
 INVALIDATING = frozenset(flag.name for flag in FLAGS if EVERYTHING in flag.voids)
 """Flags with which nothing of a trial counts."""
 
+MOMENTARY = frozenset({"paused", "disturbed turns"})
+"""Those of them that are the machine's, whichever servers were measured."""
+
 
 def flags(result: TrialResult) -> tuple[str, ...]:
     """Return the names of the flags that hold of a trial, worst first."""

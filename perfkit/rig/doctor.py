@@ -137,7 +137,7 @@ def noise() -> Finding:
     variation = statistics.stdev(took) / statistics.fmean(took)
     quiet = variation <= QUIET
     advice = "" if quiet else "single runs can't tell small differences here; compare by turns, in many blocks"
-    return Finding("noise", quiet, f"a fixed loop varies by {variation * 100:.1f} % (CV of {len(took)})", advice)
+    return Finding("noise", quiet, f"a fixed loop varies by {variation * 100:.1f} % (CV, {len(took)} runs)", advice)
 
 
 def shares() -> Finding:

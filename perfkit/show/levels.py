@@ -20,7 +20,7 @@ OF = {"vus": "number of VUs", "rate": "offered rate"}
 """factor of a sweep → what its levels are of"""
 
 FEW_PCT = 10.0
-"""Up to so much, a difference was seen to turn with the load generator (`docs/generators.md`)."""
+"""Up to so much, a difference was seen to change its sign with the load generator (`docs/generators.md`)."""
 
 
 def sentence(answer: SweepAnswer, metric: str = CPU) -> str:
@@ -36,8 +36,21 @@ def sentence(answer: SweepAnswer, metric: str = CPU) -> str:
     if metric == CPU and any(
         verdict.judge(one, 0) != verdict.NOT_KNOWN and abs(one.ratio - 1) * 100 < FEW_PCT for one in ratios
     ):
-        said += " Another load generator may turn a difference of a few per cent (docs/generators.md)."
-    return said
+        said += " Another load generator may reverse a difference of a few per cent (docs/generators.md)."
+    return said + (_without_number(answer) if metric == CPU and ratios else "")
+
+
+def _without_number(answer: SweepAnswer) -> str:
+    """Say which levels that were measured the answer leaves out."""
+    there = {one.levels[0] for over in answer.over.values() for one in over[CPU].ratios}
+    out = [level for level in _levels(answer) if level not in there]
+    where = f"{words.listed(out)} {FACTORS[answer.plan.factor].unit}" if out else ""
+    return where and f" At {where} it has no number: trials there don't count."
+
+
+def _levels(answer: SweepAnswer) -> list[int]:
+    done = answer.trials[answer.trials["complete"]]
+    return sorted(set(done[answer.plan.factor].astype(int)))
 
 
 def _of_arm(answer: SweepAnswer, arm: str, metric: str) -> str:
@@ -51,7 +64,7 @@ def _of_arm(answer: SweepAnswer, arm: str, metric: str) -> str:
         return f"No verdict on {name} of {one}: the servers waited for their load, which could explain the difference."
     if over.turns or levels.WAITED in over.verdicts:
         beyond = f"levels differ beyond chance, p = {over.differ_p:.2g}; " if over.turns else ""
-        head = f"Whether {one} {does} more or {less} than {other} turns with the {OF[answer.plan.factor]}"
+        head = f"Whether {one} {does} more or {less} than {other} changes with the {OF[answer.plan.factor]}"
         return f"{head if over.turns else f'{name.capitalize()} of {one}'}: {_turns(over)} ({beyond}{_basis(answer)})."
     result = over.together
     if result is None or result.low is None:
@@ -126,7 +139,7 @@ def table_lines(answer: SweepAnswer) -> Iterator[str]:
             for metric, over in found.items()
             for one, said in zip(over.ratios, over.verdicts, strict=True)
         }
-        for level in sorted({level for level, _ in cells}):
+        for level in _levels(answer):
             row = " | ".join(cells.get((level, metric), "no verdict | ") for metric in (CPU, THROUGHPUT))
             yield f"| {level} | {names[arm]} | {row} |"
     alike = [
@@ -142,8 +155,8 @@ def table_lines(answer: SweepAnswer) -> Iterator[str]:
 def control_lines(answer: SweepAnswer) -> Iterator[str]:
     """Give what the controls showed, a line each."""
     for role, control in answer.controls.items():
-        passed = "passed" if control.ok else "**failed**"
-        yield f"- Over all levels, the {NAMES[role]} {passed}: {words.control_sentence(control)}."
+        said = f"{words.control_verdict(control)}: {words.control_sentence(control)}"
+        yield f"- Over all levels, the {NAMES[role]} {said}."
 
 
 def _cell(metric: str, one: Ratio, said: str) -> str:

@@ -27,7 +27,10 @@ def _comparisons_figure(folder: Path) -> str:
 
 
 def _sweeps_figure(folder: Path) -> str:
-    return "offered" if load_plan(folder).factor == "rate" else "levels"
+    plan = load_plan(folder)
+    if plan.factor == "rate":
+        return "offered"
+    return "price" if len(plan.arms) > 1 else "levels"
 
 
 ANSWERS: dict[str, tuple[Callable[[Path], tuple[Markdown, Markdown]], Callable[[Path], str]]] = {

@@ -96,13 +96,13 @@ def _listed(lines: Iterable[str]) -> str:
 def where(environment: Environment) -> str:
     """Return the line that says where a run was measured."""
     generators = f"k6 {environment.k6}" + (f", h2load {environment.h2load}" if environment.h2load else "")
-    apart = ""
+    apart, commit = "", f"; commit {environment.git_commit}" if environment.git_commit else ""
     if environment.hosts:
         loading = "; ".join(f"{one.host} ({one.cpu_model}, {one.cores} cores)" for one in environment.hosts)
         apart = f" Servers on {environment.host}, load from {loading}."
     return (
         f"*{environment.cpu_model}, {environment.cores} cores, {environment.python}, {generators}; load "
-        f"{environment.load_1m:.1f} before the run.{apart}*"
+        f"{environment.load_1m:.1f} before the run{commit}.{apart}*"
     )
 
 
@@ -203,7 +203,7 @@ def controls(answer: Answer) -> Markdown:
     """Return what the controls of a comparison showed."""
     return Markdown(
         _listed(
-            f"**{CONTROL_NAMES[name]} {'passed' if one.ok else 'failed'}:** {words.control_sentence(one)}."
+            f"{CONTROL_NAMES[name]} {words.control_verdict(one)}: {words.control_sentence(one)}."
             for name, one in answer.controls.items()
         )
         or "No control: under two paired trials count."

@@ -167,6 +167,14 @@ def distrust(answer: Answer) -> str:
     return "; ".join(control_sentence(one) for one in answer.controls.values() if not one.ok)
 
 
+def control_verdict(control: Control) -> str:
+    """Return whether a control passed, failed, or could show nothing."""
+    if not control.ok:
+        return "**failed**"
+    unseen = control.burn_us is not None and control.result.interval[0] <= 1
+    return "could not be seen at this spread" if unseen else "passed"
+
+
 def control_sentence(control: Control) -> str:
     """Return what a control was expected to show, what it showed, and what it could have missed."""
     result = control.result

@@ -57,11 +57,11 @@ def test_each_level_has_a_verdict_and_levels_that_differ_are_found():
     assert found.together is None, "one number for all would mislead"
     told = answer((1.08, 1.0, 1.0, 0.94, 0.94), blocks=20)
     said = shown.sentence(told)
-    assert said.startswith("Whether inputQ costs more or less CPU per call than mutex turns with the number of VUs: ")
+    assert said.startswith("Whether inputQ costs more or less CPU per call than mutex changes with the number of VUs: ")
     assert "dearer at 10 VUs (+" in said
     assert "cheaper at 300 and 500 VUs (-" in said
     assert "under k6, by turns, 20 blocks" in said
-    assert said.endswith("Another load generator may turn a difference of a few per cent (docs/generators.md).")
+    assert said.endswith("Another load generator may reverse a difference of a few per cent (docs/generators.md).")
     first = next(line for line in shown.table_lines(told) if line.startswith("| 10 | inputQ | +"))
     assert "| dearer |" in first
     assert first.endswith("| serves less |")

@@ -68,7 +68,7 @@ def test_what_is_no_pool_is_refused(runs):
         ([first, first], "a run is named twice"),
         ([first, other], "of two questions: vus 20 there, 10 here"),
         ([ROOT / "data/example/sweep", ROOT / "data/example/sweep-solo"], "of two questions"),
-        ([first, "/no/such/run"], "is no run folder"),
+        ([first, "/no/such/run"], "there is no folder"),
     ):
         with pytest.raises(StoreError, match=re.escape(message)):
             perfkit.pool(asked)

@@ -145,6 +145,11 @@ def against(
             [at[one] for one in means], middles, yerr=[below, above], color=style.colour, marker=style.marker,
             linestyle=style.line, markersize=7, capsize=4, linewidth=1.8, label=name,
         )  # fmt: skip
+        hollow = [one for one in means if void[trials[factor] == one].any()]  # such a level gives no verdict
+        axes.plot(
+            [at[one] for one in hollow], [means[one].estimate for one in hollow], style.marker, markersize=7,
+            markerfacecolor="white", markeredgecolor=style.colour, linestyle="none", zorder=3, label=f"_{name} hollow",
+        )  # fmt: skip
 
 
 def _lines(table: pd.DataFrame, factor: str) -> pd.DataFrame:

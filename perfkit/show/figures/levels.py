@@ -76,11 +76,13 @@ def price(answer: SweepAnswer) -> Figure:
                 points(axes, [(len(numbers) - APART * number, control.result)], CONTROL_STYLES[role], name)
         axes.set_xticks(range(len(places)), places)
         axes.set_xlabel(FACTORS[answer.plan.factor].axis)
-        label(axes, f"{words.METRIC_WORDS[metric][0]}, times {names.get(answer.baseline, 'the first')}'s")
+        label(axes, f"{words.METRIC_WORDS[metric][0]}, times {names.get(answer.baseline, 'the first')}'s", legend=False)
+    shown = panels[0].get_legend_handles_labels()
+    figure.legend(*shown, frameon=False, loc="outside right upper")  # over the data it would hide a bar
     caption(
         figure,
         "bars: 95 % intervals over blocks, which hold for all levels together; 'all': over all levels, where they do "
-        "not differ beyond chance; the handicap control is a known burn of about 10 %",
+        "not differ beyond chance; no mark: no verdict there; the handicap control is a known burn of about 10 %",
         WIDE,
     )
     return figure

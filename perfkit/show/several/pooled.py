@@ -4,7 +4,7 @@ from perfkit.analysis import verdict
 from perfkit.analysis.several.pooling import DEPENDS, FEWEST_MACHINES, Joined
 from perfkit.show import words
 from perfkit.show.report import Markdown
-from perfkit.studies.several.pool import Pool
+from perfkit.studies.several.pool import Pool, machine
 
 SIMULATED = "Simulated, no machine was measured: "
 
@@ -55,11 +55,13 @@ def basis(found: Pool) -> str:
 def table(found: Pool) -> Markdown:
     """Return a row a run, a machine, and all."""
     lines = ["| machine | run | CPU per call | blocks |", "|---|---|---|---|"]
-    for machine in found.pooled.machines:
-        own = [one for one in found.pooled.runs if one.machine == machine.name]
-        lines += [f"| {machine.name} | {one.name} | {words.percent(one.ratio)} | {one.ratio.blocks} |" for one in own]
+    for joined in found.pooled.machines:
+        own = [one for one in found.pooled.runs if len(found.pooled.machines) == 1 or one.machine == joined.name]
+        lines += [f"| {one.machine} | {one.name} | {words.percent(one.ratio)} | {one.ratio.blocks} |" for one in own]
         if len(own) > 1:
-            lines.append(f"| {machine.name} | **together** | {_percent(machine)} | |")
+            lines.append(f"| {own[0].machine} | **together** | {_percent(joined)} | |")
+    for one in found.left_out:
+        lines.append(f"| {machine(one)} | {one.name} | not trusted, left out | |")
     return Markdown("\n".join([*lines, f"| **all** | | {_percent(found.pooled.together)} | |"]))
 
 

@@ -50,7 +50,8 @@ def _go(study: Study, values: Mapping[str, object], *, measuring: bool) -> Path:
         ):
             if measuring:
                 warnings = _warnings(bench, opened.folder)
-                sys.stderr.write(study.foretell(opened.plan))
+                there = f", where {len(opened.finished)} are: it goes on" if opened.finished else ""
+                sys.stderr.write(f"{study.foretell(opened.plan)}Trials go to {opened.folder}{there}.\n")
                 _measure(opened, bench, show=show)
                 _settle(opened.finished, warnings)
             return opened.folder
