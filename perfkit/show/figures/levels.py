@@ -78,7 +78,7 @@ def price(answer: SweepAnswer) -> Figure:
         axes.set_xlabel(FACTORS[answer.plan.factor].axis)
         label(axes, f"{words.METRIC_WORDS[metric][0]}, times {names.get(answer.baseline, 'the first')}'s", legend=False)
     shown = panels[0].get_legend_handles_labels()
-    figure.legend(*shown, frameon=False, loc="outside right upper")  # over the data it would hide a bar
+    figure.legend(*shown, frameon=False, loc="outside right center")  # over the data it would hide a bar
     caption(
         figure,
         "bars: 95 % intervals over blocks, which hold for all levels together; 'all': over all levels, where they do "
