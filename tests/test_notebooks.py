@@ -14,6 +14,8 @@ import perfkit
 from perfkit import notebooks
 from perfkit.cli import main
 from perfkit.errors import PlanError
+from perfkit.show import levels as shown
+from perfkit.studies import sweep
 from perfkit.studies.catalogue import CATALOGUE
 from tests.conftest import ROOT, SMALL, command_of
 from tests.rig.test_process import gone_within
@@ -154,7 +156,9 @@ def test_the_shell_runs_the_sweep_on_this_environments_kernel_with_progress(tmp_
         HOME=str(tmp_path / "home"), JUPYTER_PATH=str(tmp_path / "elsewhere"),
     )  # fmt: skip
     assert told.returncode == 0, told.stderr[-2000:]
-    assert told.stdout.splitlines()[-1] == f"executed notebook: {tmp_path / 'run' / 'sweep.ipynb'}"
+    *_, path, last = told.stdout.splitlines()
+    assert path == f"executed notebook: {tmp_path / 'run' / 'sweep.ipynb'}"
+    assert last == shown.sentence(sweep.answer(tmp_path / "run")), "the last line is the answer"
     page = (tmp_path / "run" / "report.html").read_text()
     assert "The answer." in page
     assert "import perfkit" not in page, "code is left out"

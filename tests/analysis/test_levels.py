@@ -140,3 +140,26 @@ def test_one_block_or_one_level_does_not_tell_whether_levels_differ(shape):
 def test_values_without_noise_are_told_apart():
     assert levels.differ_p(pd.DataFrame([[0.0, 0.1]] * 4)) == 0.0
     assert levels.differ_p(pd.DataFrame([[0.1, 0.1]] * 4)) == 1.0
+
+
+def broken(flag, method="turns"):
+    """A sweep of which block 3 at 100 VUs is void."""
+    trials = table((1.1,) * 5).assign(method=method)
+    trials.loc[(trials["block"] == 3) & (trials["vus"] == 100), ["valid", "flags"]] = [False, flag]
+    return trials
+
+
+def test_a_block_in_which_the_machine_stood_still_is_out_and_not_its_level():
+    found = levels.judge(broken("paused; stolen time"), "cpu_per_call_us", B, A)
+    assert {one.levels[0]: one.blocks for one in found.ratios} == {**dict.fromkeys(VUS, 12), 100: 11}
+
+
+@pytest.mark.parametrize("trials", [broken("lost update"), broken("failures; paused"), broken("paused", "solo")])
+def test_what_a_server_did_takes_the_whole_level(trials):
+    assert [one.levels[0] for one in levels.judge(trials, "cpu_per_call_us", B, A).ratios] == [10, 200, 300, 500]
+
+
+def test_a_level_without_a_number_is_said():
+    told = levels.answer(plan_sweep(vus=list(VUS)), broken("lost update"), table((1.0,) * 5).iloc[:0])
+    assert shown.sentence(told).endswith(" At 100 VUs it has no number: trials there don't count.")
+    assert "| 100 | inputQ | no verdict |  | no verdict |  |" in "\n".join(shown.table_lines(told))
