@@ -29,6 +29,9 @@ EXAMPLE = ROOT / "data" / "example" / "engines"
 PAIRED, QUEUES = "turns", "queues"
 """Folders of the comparisons: with the reference, and of each queue with the lock of its own engine."""
 
+OF_OLD = "joint"
+"""PAIRED in surveys before 0.2."""
+
 REFERENCE = "threads/mutex"
 
 ARMS = (
@@ -150,7 +153,7 @@ class Survey:
 def read(folder: str | Path) -> Survey:
     """Return what the runs of a survey say."""
     home = Path(folder)
-    answers, queues = (_answers(home / kind) for kind in (PAIRED, QUEUES))
+    answers, queues = _answers(home / PAIRED) or _answers(home / OF_OLD), _answers(home / QUEUES)
     if not answers:
         raise StoreError(f"{home} holds no survey; measure one with measure=True")
     first, closed, offered = next(iter(answers.values())).plan, load(home / "closed"), load(home / "offered")

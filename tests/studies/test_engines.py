@@ -169,6 +169,13 @@ def test_arms_that_can_not_be_told_from_the_cheapest_are_named(stored):
     assert f"; {second.name} can't be told from it." in headline
 
 
+def test_a_survey_of_perfkit_0_1_is_read(tmp_path):
+    for name in ("queues", "closed", "offered"):
+        (tmp_path / name).symlink_to(engines.EXAMPLE / name)
+    (tmp_path / "joint").symlink_to(engines.EXAMPLE / "turns")
+    assert engines.read(tmp_path).cost == engines.read(engines.EXAMPLE).cost
+
+
 def test_what_limits_one_comparison_is_said_of_it(stored):
     said = report_studies.engines_caveats(stored)
     assert words.LOADS["turns"] not in said, "that limits them all, and the notebook says it"
