@@ -55,7 +55,8 @@ def usable_levels(table: pd.DataFrame, metric: str, factor: str = "vus") -> tupl
     """
     done = table[table["complete"]]
     out = ~done["valid"] & ~_stood_still(done) | is_void(done, metric)
-    return tuple(sorted({int(level) for level in done[factor]} - {int(level) for level in done.loc[out, factor]}))
+    left = done.loc[done["valid"], factor]
+    return tuple(sorted({int(level) for level in left} - {int(level) for level in done.loc[out, factor]}))
 
 
 def _stood_still(trials: pd.DataFrame) -> "pd.Series[bool]":

@@ -163,3 +163,9 @@ def test_a_level_without_a_number_is_said():
     told = levels.answer(plan_sweep(vus=list(VUS)), broken("lost update"), table((1.0,) * 5).iloc[:0])
     assert shown.sentence(told).endswith(" At 100 VUs it has no number: trials there don't count.")
     assert "| 100 | inputQ | no verdict |  | no verdict |  |" in "\n".join(shown.table_lines(told))
+
+
+def test_a_level_of_one_block_that_stood_still_has_no_number():
+    trials = table((1.1,) * 5, blocks=1).assign(valid=False, flags="paused")
+    told = levels.answer(plan_sweep(vus=list(VUS)), trials, trials.iloc[:0])
+    assert "No verdict on CPU per call" in shown.sentence(told)
