@@ -80,7 +80,12 @@ def measured(options, home):
         f"{number:02d}": compare.STUDY.plan(a=servers.get(a, a), b=b, **load) for number, (b, a) in enumerate(pairs)
     }
     runs = campaign.measure(plans, home, k6=options.k6)
-    return [{**gate.as_json(compare.robustness(run)), "a": a} for run, (_, a) in zip(runs, pairs, strict=True)]
+    return [_named(gate.as_json(compare.robustness(run)), a) for run, (_, a) in zip(runs, pairs, strict=True)]
+
+
+def _named(cell, a):
+    """Return a cell that calls `a` so, and not by its command, which is of this machine."""
+    return {**cell, "a": a, "sentence": cell["sentence"].replace(cell["a"], a)}
 
 
 def table(cells):

@@ -216,6 +216,10 @@ def test_the_readmes_table_is_what_the_bench_printed(bench):
             assert line in readme
 
 
+def test_what_is_stored_of_the_bench_names_no_path_of_the_machine():
+    assert "exec:" not in BENCH.read_text()
+
+
 def test_the_bench_says_which_targets_were_missed_and_ends_so(tmp_path, bench):
     cells = json.loads(BENCH.read_text())
     for cell in cells:
