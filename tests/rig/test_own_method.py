@@ -13,7 +13,7 @@ from perfkit.errors import PerfkitError
 from perfkit.record.load import load_finished
 from perfkit.rig.process import Place
 from perfkit.rig.servers import foreign
-from tests.conftest import OF_THE_MINUTE, ROOT
+from tests.conftest import OF_THE_MINUTE, ROOT, undisturbed_run
 
 pytestmark = pytest.mark.load
 
@@ -46,15 +46,15 @@ def node(tmp_path_factory):
 def test_three_servers_of_two_languages_are_compared_by_turns(node, tmp_path):
     """One has reflection and a health service, one listens on IPv6 alone, one on whatever localhost is."""
     arms = [f"exec:{SERVER}", f"exec?folder={GREETER}:{sys.executable} server_aio.py --port {{port}}", node]
-    run = perfkit.sweep(arms=arms, **{**SHORT, "repeats": 2}, **CALL, expect="text,details.token", out=tmp_path / "run")
+    asked = {**SHORT, **CALL, "repeats": 2, "duration_s": 1.2, "expect": "text,details.token"}
+    run = undisturbed_run(lambda folder: perfkit.sweep(arms=arms, **asked, out=folder), tmp_path, "turns", "solo")
     table = perfkit.load(run, "turns")
     assert table["role"].value_counts().to_dict() == {"a": 2, "aa": 1, "yardstick": 1, "handicap": 1, "b": 4}
-    disturbed = table["flags"].str.contains("paused|disturbed turns")  # by other tests that run beside it
-    assert (table["valid"] | disturbed).all(), table["flags"].tolist()
+    assert table["valid"].all(), table["flags"].tolist()
     own = table["role"].isin(["a", "aa", "b"])
     assert set(table.loc[own, "call"]) == {"greeter.Greeter/Greet"}
     assert table.loc[~own, "call"].isna().all()
-    assert (table["acknowledged"] > SHORT["vus"][0]).all()
+    assert (table["acknowledged"] > 20).all()
     assert table.loc[own, "final_count"].isna().all()
     assert (table.loc[~own, "final_count"] >= table.loc[~own, "acknowledged"]).all()
     assert table["flags"].str.contains("count not proven").all()
@@ -164,7 +164,7 @@ def test_a_command_has_its_folder_and_environment_and_may_be_loud_and_deaf(tmp_p
     run = perfkit.sweep(**SHORT, arms=arm, method="solo", **CALL, out=tmp_path / "run")
     table = perfkit.load(run)
     assert table["valid"].all(), table["flags"].tolist()
-    assert (table["acknowledged"] > SHORT["vus"][0]).all()
+    assert (table["acknowledged"] > 20).all()
 
 
 def test_what_a_command_prints_is_kept_bounded_and_its_end_is_told(tmp_path, monkeypatch):
@@ -188,5 +188,5 @@ def test_one_k6_calls_the_counter_of_the_yardstick_and_the_method_of_the_others(
     table = perfkit.load(run, "joint")
     assert set(table["role"]) == {"a", "aa", "b", "yardstick", "handicap"}
     assert table["valid"].all(), table["flags"].tolist()
-    assert (table["acknowledged"] > SHORT["vus"][0]).all()
+    assert (table["acknowledged"] > 20).all()
     assert table.loc[table["role"] == "yardstick", "final_count"].notna().all()
