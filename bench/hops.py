@@ -14,6 +14,7 @@ from hop_server import HANDED_OVER, WAYS
 
 from perfkit.checkout import RUNS
 from perfkit.errors import PerfkitError
+from perfkit.show import words
 from perfkit.studies import compare
 from perfkit.studies.common import campaign
 
@@ -35,7 +36,7 @@ def main():
         for name, folder in zip(arms, campaign.measure(plans, options.out), strict=True):
             answer = compare.answer(folder)
             cost = answer.cpu_per_call
-            said = f"{cost.ratio:.3f} ({cost.low:.3f} to {cost.high:.3f})" if cost else "no two trials that count"
+            said = words.times(cost) if cost else "no two trials that count"
             trust = "" if answer.is_trusted else ", not trusted"
             print(f"{name:22} {said}, {answer.blocks} blocks{trust}", flush=True)
     except PerfkitError as error:

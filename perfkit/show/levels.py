@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from perfkit.analysis import contrast, levels, verdict
+from perfkit.analysis.controls import Control
 from perfkit.analysis.levels import CPU, THROUGHPUT, OverLevels, SweepAnswer
 from perfkit.analysis.statistics import Ratio
 from perfkit.design.factors import FACTORS
@@ -155,8 +156,13 @@ def table_lines(answer: SweepAnswer) -> Iterator[str]:
 def control_lines(answer: SweepAnswer) -> Iterator[str]:
     """Give what the controls showed, a line each."""
     for role, control in answer.controls.items():
-        said = f"{words.control_verdict(control)}: {words.control_sentence(control)}"
-        yield f"- Over all levels, the {NAMES[role]} {said}."
+        yield control_line(role, control, "levels")
+
+
+def control_line(role: str, control: Control, over: str) -> str:
+    """Return what a control showed over all levels, or cells, as a line of a list."""
+    said = f"{words.control_verdict(control)}: {words.control_sentence(control)}"
+    return f"- Over all {over}, the {NAMES[role]} {said}."
 
 
 def _cell(metric: str, one: Ratio, said: str) -> str:

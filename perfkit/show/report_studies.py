@@ -48,7 +48,7 @@ def engines_headline(survey: Survey) -> str:
 def engines_parts(folder: str | Path) -> tuple[Markdown, Markdown]:
     """Return what the survey in this folder says and where it was measured; and what limits it."""
     survey = engines.read(folder)
-    limits = words.LOADS[next(iter(survey.answers.values())).plan.paired]
+    limits = words.LOADS[survey.method]
     where = report.where(load_environment(survey.folder / "closed"))
     return Markdown(f"{engines_verdict(survey)}\n\n{where}"), Markdown(f"{limits}\n\n{engines_caveats(survey)}")
 

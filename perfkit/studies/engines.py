@@ -140,6 +140,11 @@ class Survey:
     """solo trials in a closed loop under h2load; empty where that was not installed"""
 
     @property
+    def method(self) -> str:
+        """By which arms are compared."""
+        return next(iter(self.answers.values())).plan.paired
+
+    @property
     def cost(self) -> dict[Arm, Ratio]:
         """CPU per call in paired trials, in the reference's, of each other arm with a trusted answer."""
         return _trusted(self.answers)

@@ -9,6 +9,7 @@ import perfkit
 from perfkit import notebooks
 from perfkit.cli import main
 from perfkit.errors import StoreError
+from perfkit.show.figures import several
 from perfkit.show.several import pooled
 from perfkit.studies.several.pool import EXAMPLES, simulated
 from tests.conftest import ROOT
@@ -80,6 +81,16 @@ def test_a_run_that_is_not_trusted_is_left_out_by_name():
     assert [one.name for one in found.left_out] == [EXAMPLES[1].name]
     assert "Left out, because the instrument was not trusted there: compare-xeon." in pooled.basis(found)
     assert "Of the next machine nothing is said" in pooled.basis(found)
+
+
+def test_of_one_machine_each_run_has_a_row_and_so_has_what_is_left_out():
+    found = perfkit.pool()
+    rows = pooled.table(found).splitlines()[2:]
+    assert [row.split("|")[2].strip() for row in rows] == ["compare-joint", "compare-xeon", ""]
+    assert "AMD EPYC" in rows[0]
+    assert "not trusted, left out" in rows[1]
+    drawn = [label.get_text().strip() for label in several.forest(found).axes[0].get_yticklabels()]
+    assert drawn == ["compare-joint", "all"]
 
 
 def test_what_is_simulated_says_so_in_words_and_picture():

@@ -8,7 +8,7 @@ Thompson and Spiegelhalter 2009).
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -68,12 +68,11 @@ def pool(runs: Sequence[Run], margin_pct: float) -> Pooled:
     spread2 = (spread_runs or 0.0) ** 2
     machines = [_joined(name, several, spread2) for name, several in by_machine.items()]
     if len(machines) == 1:
-        (_, mean, error), several = machines[0], len(runs)
+        (name, mean, error), several = machines[0], len(runs)
         freedom = several - 1 if several > 1 else runs[0].ratio.blocks - 1
-        together = _interval("all", mean, error, freedom, several)
-        return Pooled(
-            tuple(runs), (together,), together, spread_runs, None, None, None, _judge(together, margin_pct)
-        )  # fmt: skip
+        own = _interval(name, mean, error, freedom, several)
+        together = replace(own, name="all")
+        return Pooled(tuple(runs), (own,), together, spread_runs, None, None, None, _judge(together, margin_pct))
     mean, error, tau, differ_p = _combined([mean for _, mean, _ in machines], [error for _, _, error in machines])
     count = len(machines)
     together = _interval("all", mean, error, count - 1, len(runs))

@@ -51,10 +51,9 @@ def ladder(survey: Survey) -> Figure:
     margin(queues, report_studies.MARGIN_PCT)
     queues.set_xlabel("CPU per call of the queue, times that of mutex on the same engine")
     _legend(costs, survey)
-    way = next(iter(survey.answers.values())).plan.paired
     caption(
         figure,
-        f"bars: 95 % interval over blocks, {words.WAYS[way]} (t, on logarithms), of the two arms named; "
+        f"bars: 95 % interval over blocks, {words.WAYS[survey.method]} (t, on logarithms), of the two arms named; "
         f"grey: margin, ± {report_studies.MARGIN_PCT:g} %; logarithmic on the left",
         WIDE,
     )

@@ -76,7 +76,7 @@ def forest(found: Pool) -> Figure:
     for machine in pooled.machines:
         own = [one for one in pooled.runs if one.machine == machine.name]
         heights += [(f"{one.name}  ", one.ratio, STYLES["inputQ"], 6) for one in own]
-        if len(own) > 1 or len(pooled.machines) == 1:
+        if len(own) > 1:
             heights.append((machine.name, _as_interval(machine), STYLES["mutex"], 9))
     heights.append(("all", _as_interval(pooled.together), STYLES["leader"], 11))
     if pooled.prediction:

@@ -56,10 +56,10 @@ def table(found: Pool) -> Markdown:
     """Return a row a run, a machine, and all."""
     lines = ["| machine | run | CPU per call | blocks |", "|---|---|---|---|"]
     for joined in found.pooled.machines:
-        own = [one for one in found.pooled.runs if len(found.pooled.machines) == 1 or one.machine == joined.name]
-        lines += [f"| {one.machine} | {one.name} | {words.percent(one.ratio)} | {one.ratio.blocks} |" for one in own]
+        own = [one for one in found.pooled.runs if one.machine == joined.name]
+        lines += [f"| {joined.name} | {one.name} | {words.percent(one.ratio)} | {one.ratio.blocks} |" for one in own]
         if len(own) > 1:
-            lines.append(f"| {own[0].machine} | **together** | {_percent(joined)} | |")
+            lines.append(f"| {joined.name} | **together** | {_percent(joined)} | |")
     for one in found.left_out:
         lines.append(f"| {machine(one)} | {one.name} | not trusted, left out | |")
     return Markdown("\n".join([*lines, f"| **all** | | {_percent(found.pooled.together)} | |"]))
