@@ -129,7 +129,7 @@ PILOT = Pilot(cpu_per_call_us=3000)  # a handicap that no noise hides
 
 def by_turns(**values):
     (one,) = plan_compare(**{"vus": 5, "duration_s": 1, "warmup_s": 0.4, **values}).block(0)
-    return undisturbed(piloted(one, PILOT))
+    return undisturbed(piloted(one, PILOT), also=("busy cores", "late turns"))
 
 
 def test_a_trial_by_turns_counts_every_call_and_gives_each_server_its_own_time():
