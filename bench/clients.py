@@ -94,7 +94,7 @@ def measured(arms, client, options, seed):
                     process.child(argv, Place(placed.generator), stdout=subprocess.PIPE, stderr=log)
                 )
             )  # fmt: skip
-        teams = [([server.pid], [load.pid]) for server, load in zip(servers, loads, strict=True)]
+        teams = [turns.Team(([server.pid], [load.pid])) for server, load in zip(servers, loads, strict=True)]
         taken = stack.enter_context(turns.turns(teams, TURN_MS, window, seed, placed.generator))
         time.sleep(max(0, window[0] - time.monotonic()))
         before = [counters(server.pid, load.pid) for server, load in zip(servers, loads, strict=True)]

@@ -74,7 +74,9 @@ def idle(workers, turn_ms=20, seconds=4.0):
         pids = [server.pid for server in servers]
         now = time.monotonic()
         before = family.cpu_ns(pids)
-        with turns.turns([[[pid]] for pid in pids], turn_ms, (now, now + seconds), "idle", place.generator) as running:
+        with turns.turns(
+            [turns.Team([[pid]]) for pid in pids], turn_ms, (now, now + seconds), "idle", place.generator
+        ) as running:
             time.sleep(seconds)
             report, _ = running.end()
             cost_us = (family.cpu_ns(pids) - before) / 1e3 / report.count

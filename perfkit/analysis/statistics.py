@@ -150,6 +150,15 @@ def holm(several: Sequence[Ratio]) -> list[Ratio]:
     return [replace(one, p_value=corrected.get(place)) for place, one in enumerate(several)]
 
 
+def blocks_for(result: Ratio, half_width_pct: float) -> int:
+    """Return about how many blocks give a plain interval of this half width, with the spread of those at hand."""
+    spread, wanted = result.standard_error * result.blocks**0.5, math.log1p(half_width_pct / 100)
+    blocks = 2
+    while quantile(blocks - 1) * spread > wanted * blocks**0.5:
+        blocks += 1
+    return blocks
+
+
 def standard_error(logs: Sequence[float]) -> float:
     """Return the standard error of the mean of values, one a block; infinite for one."""
     return float(np.std(logs, ddof=1)) / len(logs) ** 0.5 if len(logs) > 1 else math.inf

@@ -36,6 +36,12 @@ def command(name: str) -> click.Command:
     type=click.Path(path_type=Path),
     help="where an arm with store=sqlite or append, or stages=True, keeps files",
 )
+@click.option(
+    "--stopped",
+    type=click.Path(path_type=Path),
+    hidden=True,  # of trials by turns
+    help="a file that says for how many ns the server has been stopped; its waits don't count them",
+)
 def serve(
     pattern: str | None,
     arm: str | None,
@@ -47,6 +53,7 @@ def serve(
     tls_key: str,
     tls_client_ca: str,
     folder: Path | None,
+    stopped: Path | None,
 ) -> None:
     """Serve until a signal comes."""
     if bool(pattern) == bool(arm):
@@ -59,4 +66,4 @@ def serve(
     from perfkit.subject.serve import serve as until_signal  # noqa: PLC0415
 
     tls = Tls(tls_cert, tls_key, tls_client_ca) if tls_cert else None
-    until_signal(served, host, port, tls, folder)
+    until_signal(served, host, port, tls, folder, stopped)

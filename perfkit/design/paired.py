@@ -37,6 +37,10 @@ WAKE_US, WAKE_SHARE = 15, 0.02
 """What each worker thread costs at each turn, for continuing a process wakes all of its threads
 (`bench/turns.py --idle`); and what part of a turn that may be."""
 
+WAITING_TURN_MS = 250
+"""Where some wait, turns are so long that being woken costs those that don't next to nothing: who waits pays nothing
+for it (`bench/turns.py`)."""
+
 MOST_WORKERS = 150
 """With more, turns would have to be too long to come round often in a window."""
 
@@ -103,7 +107,8 @@ def _burning(role: str, arm: Arm, cost_us: float) -> Seat:
 def turn_for(seats: Sequence[Seat]) -> int:
     """Return the length of a turn, in ms, so long that waking the workers costs little of it."""
     workers = max(seat.arm.workers for seat in seats)
-    return round(max(TURN_MS, workers * WAKE_US / 1e3 / WAKE_SHARE))
+    shortest = WAITING_TURN_MS if any(seat.arm.waits for seat in seats) else TURN_MS
+    return round(max(shortest, workers * WAKE_US / 1e3 / WAKE_SHARE))
 
 
 def turns_of(seats: Sequence[Seat], turn_ms: int = 0) -> int:
@@ -120,8 +125,8 @@ def refuse_unturnable(seats: Sequence[Seat], turn_ms: int) -> None:
     """Raise a PlanError where servers can't be stopped and continued without changing what is measured."""
     advice = "compare by solo trials (method=solo)"
     for arm in (seat.arm for seat in seats):
-        if arm.waits:
-            raise PlanError(f"arm {arm.name} waits, and time runs on while a server is stopped for its turn; {advice}")
+        if arm.is_durable:
+            raise PlanError(f"arm {arm.name} waits for a disk, which goes on while its server is stopped; {advice}")
         if arm.workers > MOST_WORKERS:
             raise PlanError(
                 f"arm {arm.name}: each turn wakes all workers, and more than {MOST_WORKERS} would cost too much of it; "

@@ -100,6 +100,16 @@ class Trial:
         """What is under test, for people and file names."""
         return self.seats[0].arm.name if self.method == SOLO else self.method
 
+    @property
+    def waits(self) -> bool:
+        """Whether an arm of it waits in its critical section."""
+        return any(seat.arm.waits for seat in self.seats)
+
+    @property
+    def timeout_s(self) -> float:
+        """How long a call may take; one that waits its TIMEOUT_S while its server has one turn of several."""
+        return TIMEOUT_S * (len(self.seats) if self.method == TURNS and self.waits else 1)
+
 
 @dataclass(frozen=True, slots=True)
 class StopRule:

@@ -5,7 +5,6 @@ commit on a thread, during which the loop goes on).
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -109,8 +108,9 @@ async def _add(state: State, by: int, wanted: Wanted, key: int) -> int:
     """Do `state.add`, which would hold up the loop where it waits."""
     count = state.next(by, wanted, key)
     if state.hold_s and by:
-        began_ns = time.perf_counter_ns()
-        await asyncio.sleep(state.hold_s)
+        began_ns = state.clock.now_ns()
+        for some_s in state.clock.waits(state.hold_s):
+            await asyncio.sleep(some_s)
         state.held(began_ns)
     if by:
         state.write(key, count)

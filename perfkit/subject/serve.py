@@ -18,6 +18,7 @@ from perfkit.subject.engines import Engine
 from perfkit.subject.stages import WatchedState
 from perfkit.subject.state import State
 from perfkit.subject.stores import open_store
+from perfkit.subject.work import OwnClock
 
 DRAIN_S = 5.0
 """How long running calls may take to end after the signal."""
@@ -37,10 +38,13 @@ class Tls:
     """with it, only clients with a certificate of that authority are let in"""
 
 
-def serve(arm: Arm, host: str, port: int, tls: Tls | None = None, folder: Path | None = None) -> None:
+def serve(
+    arm: Arm, host: str, port: int, tls: Tls | None = None, folder: Path | None = None, stopped: Path | None = None
+) -> None:
     """Serve `arm` until SIGTERM or SIGINT, then drain; a ServerError says why it could not begin, or not go on.
 
-    `folder` is where a durable store has its files, and where a server that watches calls leaves what it saw.
+    `folder` is where a durable store has its files, and where a server that watches calls leaves what it saw;
+    `stopped` is a file that says for how many ns it has been stopped (`OwnClock`).
     First line: `{"event": "ready", "address", "pid", "arm", "count"}`, as soon as calls are accepted. Last line:
     `{"event": "stopped", "increments", "by_key", "cpu_s", "section"}`: by how much the counts were raised, together and
     each, as the store has it, the CPU time of this process, and what `State.told` says.
@@ -55,7 +59,7 @@ def serve(arm: Arm, host: str, port: int, tls: Tls | None = None, folder: Path |
         raise ServerError("stages=True leaves what it saw in a folder; name one with --folder")
     # Blocked before any thread exists, so that every thread inherits it and sigwait below is the one to get them.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    state = state_of(arm, folder)
+    state = state_of(arm, folder, clock=OwnClock(stopped))
     state.on_failure = lambda: os.kill(os.getpid(), signal.SIGTERM)  # who can't commit has nothing left to do
     engine = start(arm, host, port, credentials, state)
     _print_line(event="ready", address=engine.address, pid=os.getpid(), arm=arm.name, count=state.first)
@@ -74,11 +78,11 @@ def serve(arm: Arm, host: str, port: int, tls: Tls | None = None, folder: Path |
     )
 
 
-def state_of(arm: Arm, folder: Path | None = None, count: int = 0) -> State:
+def state_of(arm: Arm, folder: Path | None = None, count: int = 0, clock: OwnClock | None = None) -> State:
     """Open the state of an arm: its count begins at `count`, or where its store left off."""
-    store = open_store(arm, folder, count)
+    store = open_store(arm, folder, count, clock)
     kind = WatchedState if arm.stages else State
-    return kind(count, hold_us=arm.hold_us, work_us=arm.work_us, store=store)
+    return kind(count, hold_us=arm.hold_us, work_us=arm.work_us, store=store, clock=clock)
 
 
 def start(

@@ -1,6 +1,5 @@
 """What a critical section does: it adds to a key's count, may work or wait, and commits to a store, if any."""
 
-import time
 from collections import Counter as Tally
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -9,7 +8,7 @@ from typing import Any
 
 from perfkit.errors import CallDropped, CountOverflow, NegativeValue, StoreFailed
 from perfkit.subject.stores.contract import OneAtATime, Store
-from perfkit.subject.work import burn
+from perfkit.subject.work import OwnClock, burn
 
 COUNT_MAX = 2**63 - 1
 
@@ -23,12 +22,22 @@ Wanted = Callable[[], bool]
 class State:
     """Counts, their store, and what the critical section costs; a pattern sees to it that one at a time is in here."""
 
-    def __init__(self, count: int = 0, *, hold_us: int = 0, work_us: int = 0, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        count: int = 0,
+        *,
+        hold_us: int = 0,
+        work_us: int = 0,
+        store: Store | None = None,
+        clock: OwnClock | None = None,
+    ) -> None:
         self.counts: dict[int, int] = dict(store.counts) if store else {0: count}
         """key → count; inside the section it may be ahead of the store, outside of it never"""
         self.began: Mapping[int, int] = dict(self.counts)
         """as it was found"""
         self.hold_s = hold_us / 1e6
+        self.clock = clock or OwnClock()
+        """by which waits and commits are timed"""
         self.store = store
         self.on_failure: Callable[[], object] = lambda: None
         """called when a commit has failed"""
@@ -74,8 +83,8 @@ class State:
         """Add to a count, not yet committed, and return it; a CounterError says why that must not be."""
         count = self.next(by, wanted, key)
         if self.hold_s and by:
-            began_ns = time.perf_counter_ns()
-            time.sleep(self.hold_s)
+            began_ns = self.clock.now_ns()
+            self.clock.sleep(self.hold_s)
             self.held(began_ns)
         if by:
             self.write(key, count)
@@ -103,8 +112,8 @@ class State:
         return count + by
 
     def held(self, began_ns: int) -> None:
-        """Note a wait that began then and has just ended."""
-        self._held_us.append((time.perf_counter_ns() - began_ns) / 1e3)
+        """Note a wait that began then, by the clock, and has just ended."""
+        self._held_us.append((self.clock.now_ns() - began_ns) / 1e3)
 
     def commit(self, calls: int) -> None:
         """Make durable what so many calls have added; after a StoreFailed only opening it again can tell what is."""
@@ -112,7 +121,7 @@ class State:
         if store is None or not changed:
             return
         self._changed = {}
-        began_ns = time.perf_counter_ns()
+        began_ns = self.clock.now_ns()
         try:
             store.commit(changed)
         except StoreFailed as error:
@@ -120,7 +129,7 @@ class State:
             self.counts |= {key: store.counts.get(key, 0) for key in changed}
             self.on_failure()
             raise
-        self._commit_us.append((time.perf_counter_ns() - began_ns) / 1e3)
+        self._commit_us.append((self.clock.now_ns() - began_ns) / 1e3)
         self._batches[calls] += 1
 
     def told(self) -> dict[str, Any]:

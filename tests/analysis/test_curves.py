@@ -1,6 +1,7 @@
 """A knee, a law of scalability and a map, where the truth is known."""
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -10,13 +11,15 @@ from perfkit.analysis import verdict
 from perfkit.analysis.curves import grid as maps
 from perfkit.analysis.curves import scalability as usl
 from perfkit.analysis.curves.knee import knees
-from perfkit.analysis.levels import THROUGHPUT
+from perfkit.analysis.levels import THROUGHPUT, WAITED
+from perfkit.design.plan import SOLO
 
 MUTEX, QUEUE = "threads/mutex?workers=10", "threads/inputQ?workers=10"
 
 
 def solo(**columns):
-    return {"complete": True, "valid": True, "flags": "", "dropped_total": 0, "rate": math.nan, **columns}
+    good = {"complete": True, "valid": True, "flags": "", "dropped_total": 0, "rate": math.nan, "method": SOLO}
+    return {**good, "own_s": 1.0, "server_cpu_s": 0.99, "store": "memory", **columns}
 
 
 def rates(p99_ms, blocks=6, sd=0.05, drops=(), flagged=()):
@@ -101,7 +104,7 @@ def test_few_levels_or_blocks_make_no_law():
     assert usl.scalability(scaled(0.3, 0.0, 1, blocks=4)) == []
 
 
-def cells(ratios, blocks=5, sd=0.03, flags=()):
+def cells(ratios, blocks=5, sd=0.03, flags=(), busy=0.99):
     """A map of one queue and the lock: (vus, sync_us) → true ratio."""
     random = np.random.default_rng(2)
     table = []
@@ -113,7 +116,7 @@ def cells(ratios, blocks=5, sd=0.03, flags=()):
                 served = 1000 * speed * true * math.exp(random.normal(0, sd))
                 flag = "generator limited" if (vus, sync_us) in flags else ""
                 table.append(solo(block=block, vus=vus, sync_us=sync_us, arm=arm + suffix, role=role,
-                                  throughput_rps=served, flags=flag))  # fmt: skip
+                                  throughput_rps=served, server_cpu_s=busy, flags=flag))  # fmt: skip
     return maps.grid(pd.DataFrame(table), ("vus", "sync_us"), THROUGHPUT, 10.0)
 
 
@@ -127,6 +130,24 @@ def test_a_map_has_a_ratio_a_cell_and_says_why_it_has_none():
     assert said[100, 0].why == "generator limited"
     assert said[100, 0].ratio is None
     assert said[10, 1000].ratio.ratio == pytest.approx(3, rel=0.1)
+
+
+def test_a_difference_of_servers_that_waited_for_their_load_is_none_but_a_device_is_no_load():
+    found = cells({(1, 0): 0.8, (10, 0): 0.3, (1, 1000): 0.8, (10, 1000): 3.0}, busy=0.6)
+    said = {(one.x, one.y): one for one in found.spots}
+    assert (said[1, 0].verdict, said[1, 0].why) == (verdict.NOT_KNOWN, WAITED)
+    assert said[1, 0].ratio.ratio == pytest.approx(0.8, rel=0.1), "the number stays"
+    assert said[10, 0].verdict == said[1, 1000].verdict == verdict.CHEAPER
+    assert said[10, 1000].verdict == verdict.DEARER
+
+
+def test_what_is_not_known_says_how_many_blocks_would_tell():
+    found = cells({(1, 0): 1.0, (10, 0): 1.0, (1, 1000): 1.0, (10, 1000): 1.0}, sd=0.2)
+    for one in found.spots:
+        wide, blocks, more = re.fullmatch(r"± (\d+) % of (\d+) blocks, and ± 10 % takes about (\d+)", one.why).groups()
+        assert int(wide) > 10
+        assert int(more) > int(blocks) == 5
+    assert {one.why for one in cells({(1, 0): 1.0, (10, 5): 1.0}, blocks=1).spots} == {"one block gives no interval"}
 
 
 def test_a_sign_counts_only_where_it_holds_for_the_whole_map():

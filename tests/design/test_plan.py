@@ -64,7 +64,7 @@ def test_a_number_of_vus_is_a_ceiling_and_a_list_is_just_those(vus, levels):
         ({"rate": 100}, "rate=100 is of solo trials, and method=turns; say method=solo or leave it"),
         ({"rate": 100, "method": "joint"}, "rate=100 is of solo trials, and method=joint"),
         ({"connect_per_iteration": True}, "connect_per_iteration=True is of solo trials, and method=turns"),
-        ({"arms": "mutex?hold_us=5,inputQ"}, r"waits, and time runs on .* compare by solo trials \(method=solo\)"),
+        ({"arms": "mutex?store=append,inputQ"}, r"waits for a disk, which goes on .* by solo trials \(method=solo\)"),
         ({"margin_pct": 100}, "margin_pct=100 is no number of per cent"),
         ({"seed": -1}, "seed=-1"),
         ({"pin": "perhaps"}, "pin='perhaps'"),
@@ -237,7 +237,7 @@ def test_a_comparison_survives_json():
             {"turn_ms": 2000},
             "turn_ms=2000: a server could stand still for 12 s, too near to a call's time limit",
         ),
-        ({"b": "inputQ?hold_us=100"}, r"hold_us=100 waits, and time runs on while .* \(method=solo"),
+        ({"b": "inputQ?store=sqlite"}, r"waits for a disk, which goes on while its server is stopped; .*method=solo"),
         ({"workers": 151}, r"each turn wakes all workers, and more than 150 would cost too much of it; .*method=solo"),
         ({"b": "exec:docker run x {port}"}, r"arm exec:docker run x \{port\} starts a container"),
     ],
@@ -248,7 +248,8 @@ def test_what_makes_no_comparison_is_refused_by_its_value(parameters, message):
 
 
 @pytest.mark.parametrize(
-    "arms", [{"b": "inputQ?hold_us=100"}, {"b": "exec:docker run x {port}"}, {"a": "exec:/usr/bin/podman run x {port}"}]
+    "arms",
+    [{"b": "inputQ?store=append"}, {"b": "exec:docker run x {port}"}, {"a": "exec:/usr/bin/podman run x {port}"}],
 )
 def test_what_can_not_take_turns_can_be_compared_by_solo_trials(arms):
     with pytest.raises(PlanError, match="method=solo"):
@@ -260,7 +261,10 @@ def test_what_can_not_take_turns_can_be_compared_by_solo_trials(arms):
     assert plan.paired == SOLO
 
 
-@pytest.mark.parametrize(("parameters", "turn_ms"), [({}, 10), ({"workers": 100}, 75), ({"turn_ms": 40}, 40)])
+@pytest.mark.parametrize(
+    ("parameters", "turn_ms"),
+    [({}, 10), ({"workers": 100}, 75), ({"turn_ms": 40}, 40), ({"b": "inputQ?hold_us=5"}, 250)],
+)
 def test_a_turn_is_so_long_that_waking_its_workers_is_cheap_unless_its_length_is_given(parameters, turn_ms):
     (trial,) = plan_compare(**parameters).block(0)
     assert trial.load.turn_ms == turn_ms

@@ -33,7 +33,7 @@ def states(pids):
 
 
 def alone(pids):
-    return [[[pid]] for pid in pids]
+    return [turns.Team([[pid]]) for pid in pids]
 
 
 def window(seconds):
@@ -71,7 +71,9 @@ def test_one_runs_at_a_time_and_both_have_as_much(pair):
 def test_a_team_runs_and_stops_together():
     with ExitStack() as stack:
         pids = [stack.enter_context(counting()).pid for _ in range(4)]
-        with turns.turns([[[pid] for pid in pids[:2]], [[pid] for pid in pids[2:]]], 20, window(5), "seed", ()):
+        with turns.turns(
+            [turns.Team([[pid] for pid in two]) for two in (pids[:2], pids[2:])], 20, window(5), "seed", ()
+        ):
             time.sleep(0.2)
             seen = []
             for _ in range(100):
@@ -124,6 +126,45 @@ def test_a_watchdog_that_is_gone_is_named(pair):
             running.check()
 
 
+WAIT_S = 0.03
+
+WAITING = f"""
+import sys
+from pathlib import Path
+from perfkit.subject.work import OwnClock
+clock = OwnClock(Path(sys.argv[1]))
+print(flush=True)
+while True:
+    clock.sleep({WAIT_S})
+    print(flush=True)
+"""
+"""A process that says how often it has waited by its own clock."""
+
+
+def test_who_is_stopped_in_mid_wait_waits_as_long_in_its_own_time(tmp_path):
+    """By any other clock the two would wait twice as often: while one is stopped, its wait would go on."""
+    with ExitStack() as stack:
+        teams = []
+        for name in ("one", "other"):
+            stopped, said = tmp_path / name, tmp_path / f"{name}.out"
+            stopped.write_bytes(bytes(8))
+            output = stack.enter_context(said.open("wb"))
+            argv = [sys.executable, "-c", WAITING, str(stopped)]
+            waiting = stack.enter_context(process.child(argv, Place(), stdout=output, stderr=subprocess.DEVNULL))
+            until = time.monotonic() + 10
+            while not said.stat().st_size and time.monotonic() < until:
+                time.sleep(0.01)
+            teams.append((turns.Team([[waiting.pid]], stopped), said))
+        before = [said.stat().st_size for _, said in teams]
+        with turns.turns([team for team, _ in teams], 20, window(60), "seed", ()) as running:
+            time.sleep(3)
+            waits = [said.stat().st_size - size for (_, said), size in zip(teams, before, strict=True)]
+            _, own_s = running.end()
+    for made, seconds in zip(waits, own_s, strict=True):
+        assert made <= seconds / WAIT_S + 1
+        assert made > 0.5 * seconds / WAIT_S, "a wait is longer by the time until it goes on, and no more"
+
+
 PILOT = Pilot(cpu_per_call_us=3000)  # a handicap that no noise hides
 
 
@@ -140,6 +181,16 @@ def test_a_trial_by_turns_counts_every_call_and_gives_each_server_its_own_time()
     for row in rows(result, complete=True):
         assert row["throughput_rps"] == pytest.approx(row["acknowledged"] / row["own_s"])
         assert row["p50_ms"] is None
+
+
+def test_by_turns_a_device_serves_no_more_commits_than_its_server_has_time_for():
+    sync_us = 4000
+    result = by_turns(a=f"mutex?sync_us={sync_us}", b=f"inputQ?sync_us={sync_us}", duration_s=3, vus=4)
+    assert result.alike is None, "who is busy would pay for a layout alike, and who waits would not"
+    for one in result.served:
+        assert 1 <= one.calls.acknowledged <= one.own_s * 1e6 / sync_us + 1
+        assert one.section.commit_us.p50 == pytest.approx(sync_us, rel=0.3)
+    assert [one.final_count for one in result.served] == [one.calls.acknowledged_total for one in result.served]
 
 
 def test_a_killed_watchdog_ends_the_trial_and_leaves_nothing_running_or_stopped(descendants):

@@ -22,7 +22,7 @@ def plans(**values):
 
 
 def test_each_cell_has_every_arm_and_they_are_neighbours_in_time():
-    planned = plans(x_levels="1,10", y_levels="0,100")["map"]
+    planned = plans(x_levels="1,10", y_levels="0,100", method="solo")["map"]
     assert planned.axes == ("vus", "sync_us")
     assert len(planned.cells) == 2 * 2 * 4
     for number in range(3):
@@ -32,17 +32,27 @@ def test_each_cell_has_every_arm_and_they_are_neighbours_in_time():
             assert len(places) == 1
 
 
+def test_by_turns_a_cell_is_one_trial_in_which_each_server_has_the_time_that_was_asked_for():
+    planned = plans(x_levels="1,10", y_levels="0,100", duration_s=0.5)["map"]
+    assert [len(cell.seats) for cell in planned.cells] == [5] * 4, "four arms, and a control in turn"
+    assert {cell.load.duration_s for cell in planned.cells} == {2.5}
+    assert {cell.seats[0].arm.sync_us: cell.load.turn_ms for cell in planned.cells} == {0: 10, 100: 250}
+    assert {one.timeout_s for one in planned.block(0) if one.waits} == {50}, "of its server's own time, as ever"
+
+
 def test_factors_of_loads_and_of_arms_make_a_map_in_any_pair():
     planned = plans(x="keys", x_levels="1,16", y="shards", y_levels="1,4", arms="mutex,inputQ", stages_at="")
     assert set(planned) == {"map", "skew"}
     places = {(one.load.keys, one.seats[0].arm.shards) for one in planned["map"].cells}
     assert places == {(1, 1), (1, 4), (16, 1), (16, 4)}
     axes = {"x": "work_us", "x_levels": "0,50", "y": "vus", "y_levels": "5,20", "stages_at": ""}
-    turns = plans(**axes, arms="mutex,inputQ", method="turns")
+    turns = plans(**axes, arms="mutex,inputQ")
     assert {one.method for one in turns["map"].cells} == {"turns"}
     assert turns["map"].cells[0].load.turn_ms >= 10
     batched = plans(x="batch", x_levels="1,10", arms="mutex,inputQ", y_levels="0,100", stages_at="")
-    assert {one.seats[0].arm.batch for one in batched["map"].cells} == {0, 1, 10}, "mutex has none, and stays as it is"
+    assert {seat.arm.batch for one in batched["map"].cells for seat in one.seats} == {0, 1, 10}, (
+        "mutex has none, and stays as it is"
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,7 +65,10 @@ def test_factors_of_loads_and_of_arms_make_a_map_in_any_pair():
         ({"arms": "mutex"}, "a map compares arms with the first one; name two at least"),
         ({"arms": "mutex,inputQ?sync_us=5"}, "says sync_us, which is an axis of the map"),
         ({"method": "joint"}, "method=joint has no maps"),
-        ({"method": "turns"}, "waits, and time runs on while a server is stopped"),
+        (
+            {"arms": "mutex,inputQ?store=append", "y": "work_us"},
+            "waits for a disk, which goes on while its server is st",
+        ),
         ({"arms": "native/mutex,native/inputQ"}, "stages=True: arm native/mutex.* can't be watched"),
         ({"stages_at": "high"}, "stages_at='high' is no whole number"),
         ({"keys": 1}, "zipf=1 and keys=1: one key has no skew"),

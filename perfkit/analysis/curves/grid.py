@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from perfkit.analysis import contrast, statistics, verdict
+from perfkit.analysis import comparison, contrast, statistics, verdict
+from perfkit.analysis.levels import THROUGHPUT, WAITED
 from perfkit.analysis.statistics import Ratio
 from perfkit.design.plan import A, B
 
@@ -25,7 +26,7 @@ class Spot:
     verdict: str
     """`verdict.judge`'s by that interval; a sign only where it holds for the whole map (Holm); else NOT_KNOWN"""
     why: str = ""
-    """why there is no ratio"""
+    """why nothing is known here; empty: something is"""
 
     @property
     def is_decided(self) -> bool:
@@ -87,15 +88,30 @@ def _spot(pair: pd.DataFrame, metric: str, arm: str, baseline: str, place: objec
     logs = contrast.log_ratio(done.set_index(["block", "arm"])[metric].unstack(), arm, baseline)
     if not len(logs):
         return Spot(arm, x, y, None, verdict.NOT_KNOWN, INVALID)
-    return Spot(arm, x, y, statistics.from_logs(metric, arm, baseline, [], logs.tolist()), verdict.NOT_KNOWN)
+    ratio = statistics.from_logs(metric, arm, baseline, [], logs.tolist())
+    waited = metric == THROUGHPUT and comparison.idleness_explains(ratio, comparison.idle(done, by="arm"))
+    return Spot(arm, x, y, ratio, verdict.NOT_KNOWN, WAITED if waited else "")
 
 
 def _judged(spot: Spot, corrected: Ratio, margin_pct: float) -> Spot:
     assert spot.ratio is not None  # noqa: S101 - asked only where there is one
+    if spot.why:
+        return spot
     said = verdict.judge(spot.ratio, margin_pct)
     if said in (verdict.DEARER, verdict.CHEAPER) and not corrected.differs:
         said = verdict.NOT_KNOWN
-    return replace(spot, verdict=said)
+    return replace(spot, verdict=said, why=_too_wide(spot.ratio, margin_pct) if said == verdict.NOT_KNOWN else "")
+
+
+def _too_wide(ratio: Ratio, margin_pct: float) -> str:
+    """Say why a ratio with an interval decides nothing."""
+    if ratio.low is None:
+        return "one block gives no interval"
+    alone = "; by itself it differs, not for the whole map" if ratio.differs else ""
+    return (
+        f"± {ratio.half_width_pct:.0f} % of {ratio.blocks} blocks, and ± {margin_pct:g} % takes about "
+        f"{statistics.blocks_for(ratio, margin_pct)}{alone}"
+    )
 
 
 def _plain(value: object) -> object:

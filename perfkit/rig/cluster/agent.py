@@ -25,6 +25,7 @@ from perfkit.rig.servers.rehearsal import rehearse
 from perfkit.rig.trial.observing import observe, sleep_until
 from perfkit.rig.trial.placement import Placement, place
 from perfkit.rig.trial.serving import Ended, Methods, Servers, servers, taking_turns
+from perfkit.rig.trial.turns import Team
 from perfkit.subject.stores.disk import refuse_memory
 
 
@@ -155,7 +156,7 @@ class Agent:
             observed = observe(families, window, cpus, [self._held], now=clock.now)
             return ServersSeen(observed, None, (None,) * len(families))
         sleep_until(turns_at_ms, [*families, self._held], clock.now)
-        teams = [(one.members(),) for one in families]
+        teams = [Team((one.members(),), one.stopped) for one in families]
         watchdog = self._trial.enter_context(taking_turns(trial, attempt, window, teams, placement, clock.now))
         self._keep([watchdog.pid], within_s)
         observed = observe(families, window, cpus, [watchdog, self._held], [watchdog.pid], clock.now)

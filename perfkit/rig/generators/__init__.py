@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from perfkit.design.factors import H2LOAD, K6
-from perfkit.design.plan import Load
+from perfkit.design.plan import TIMEOUT_S, Load
 from perfkit.record.calls import Calls, Distribution
 from perfkit.rig.generators import h2load, k6
 from perfkit.rig.generators.contract import Part, Program, RunningLoad, Target
@@ -31,16 +31,17 @@ def running(
     opens_at_ms: int | None = None,
     part: Part | None = None,
     settings: Mapping[str, str] | None = None,
+    timeout_s: float = TIMEOUT_S,
 ) -> AbstractContextManager[RunningLoad]:
     """Load all `targets` at once from one process of the generator that the load asks for.
 
     With a `part` of the load, the window is appointed: h2load begins at once, k6 when it is told to. counter.js is told
-    `settings` too.
+    `settings` too, and how long a call may take.
     """
     program = programs[load.generator]
     if load.generator == H2LOAD:
         return h2load.running(program, targets, load, place, opens_at_ms, part)
-    return k6.running(program, targets, load, place, opens_at_ms, part, settings)
+    return k6.running(program, targets, load, place, opens_at_ms, part, settings, timeout_s)
 
 
 def seen(calls: Calls, replied_with: int | None, reply_bytes: int | None, *, by_turns: bool) -> Calls:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from perfkit.design.factors import K6
-from perfkit.design.plan import Load
+from perfkit.design.plan import TIMEOUT_S, Load
 from perfkit.errors import LoadError
 from perfkit.record.calls import Calls, Distribution, enough_samples
 from perfkit.record.rows import PERCENTILES as OF_TABLES
@@ -133,6 +133,7 @@ def running(
     opens_at_ms: int | None = None,
     part: Part | None = None,
     settings: Mapping[str, str] | None = None,
+    timeout_s: float = TIMEOUT_S,
 ) -> Iterator[RunningK6]:
     """Load all `targets` at once from one k6 process; one that shall open its window then says who is answered.
 
@@ -142,7 +143,7 @@ def running(
         control = Control(free_port()) if part else None
         config, summary = Path(folder, "config.json"), Path(folder, "summary.json")
         config.write_text("{}")  # instead of the user's own, which could change the load
-        asked = told(targets, load, opens_at_ms, part, summary)
+        asked = told(targets, load, opens_at_ms, part, timeout_s, summary)
         argv = [k6.path, "run", "--quiet", "--no-color", "--log-format=raw", f"--config={config}"]
         argv += [f"--address={control.address if control else ''}", *(segment(part) if part else ())]
         for name, value in asked.items():

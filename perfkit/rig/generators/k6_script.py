@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from perfkit.checkout import ROOT
-from perfkit.design.plan import TIMEOUT_S, Load
+from perfkit.design.plan import Load
 from perfkit.rig import process
 from perfkit.rig.generators.contract import AFTER_S, PERCENTILES, Part, Target
 
@@ -13,7 +13,7 @@ SCRIPT = ROOT / "k6" / "counter.js"
 
 
 def told(
-    targets: Sequence[Target], load: Load, opens_at_ms: int | None, part: Part | None, summary: Path
+    targets: Sequence[Target], load: Load, opens_at_ms: int | None, part: Part | None, timeout_s: float, summary: Path
 ) -> dict[str, object]:
     """Return the script's settings; what is long is written into files beside the summary that is to be."""
     appointed = opens_at_ms is not None or part is not None
@@ -28,7 +28,7 @@ def told(
         "ANNOUNCE": int(appointed),
         "DURATION_S": load.duration_s,
         "CONNECT_PER_ITERATION": int(load.connect_per_iteration),
-        "TIMEOUT_S": TIMEOUT_S,
+        "TIMEOUT_S": timeout_s,
         "PERCENTILES": ",".join(part.percentiles if part else PERCENTILES),
         "SUMMARY": summary,
         "PROTO": ROOT / "proto",

@@ -2,9 +2,10 @@
 
     python -I -S turns.py < lines
 
-A line of JSON begins it: {"teams": [[[pid…]…]…], "turn_ms", "seed", "window": [from, until] by the monotonic clock,
-"cpus"}. The line "end" lets all go on and ends it; its last line is then what the turns were (`record.results.Turns`),
-and each team's own seconds.
+A line of JSON begins it: {"teams": [[[pid…]…]…], "clocks": [path…], "turn_ms", "seed", "window": [from, until]
+by the monotonic clock, "cpus"}. A team's clock is a file of 8 bytes, or "": there it is told, before it goes on, for
+how many ns it has been stopped in all, so that its waits can leave them out. The line "end" lets all go on and ends it;
+its last line is then what the turns were (`record.results.Turns`), and each team's own seconds.
 A closed pipe means that whoever asked for it is dead: it kills the groups, stopped ones too, and ends.
 
 This is the watchdog of a trial by turns, whose teams are a server and its load generator each.
@@ -18,6 +19,7 @@ import os
 import random
 import select
 import signal
+import struct
 import sys
 import time
 from pathlib import Path
@@ -41,21 +43,33 @@ def main() -> None:
         os.sched_setaffinity(0, config["cpus"])
     with contextlib.suppress(PermissionError):  # it waits for k6 on the same core otherwise, mostly under 3 ms
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    turns = Turns(teams, config["turn_ms"] / 1e3, config["window"], random.Random(config["seed"]))  # noqa: S311
+    clocks = {team: os.open(path, os.O_WRONLY) for team, path in zip(teams, config["clocks"], strict=True) if path}
+    turns = Turns(teams, clocks, config["turn_ms"] / 1e3, config["window"], random.Random(config["seed"]))  # noqa: S311
     try:
         asked_to_end = turns.take()
     except ProcessLookupError:
         asked_to_end = wait_for_end()  # a server is gone: that is the other side's to say
-    for group, *_ in [group for team in teams for group in team]:
-        send(group, signal.SIGCONT if asked_to_end else signal.SIGKILL)
-    if asked_to_end:
+    if not asked_to_end:
+        for group, *_ in [group for team in teams for group in team]:
+            send(group, signal.SIGKILL)
+    else:
+        turns.end()
         print(json.dumps(turns.report()), flush=True)
 
 
 class Turns:
     """What was done and how punctually, by the monotonic clock."""
 
-    def __init__(self, teams: list[Team], turn_s: float, window: tuple[float, float], order: random.Random) -> None:
+    def __init__(
+        self,
+        teams: list[Team],
+        clocks: dict[Team, int],
+        turn_s: float,
+        window: tuple[float, float],
+        order: random.Random,
+    ) -> None:
+        self._clocks, self._stopped_at = clocks, dict.fromkeys(teams, 0.0)
+        self._stopped_s = dict.fromkeys(teams, 0.0)
         self._teams, self._turn_s, self._window, self._order = teams, turn_s, window, order
         self._own_s = dict.fromkeys(teams, 0.0)
         self._late_s: list[float] = []
@@ -65,6 +79,7 @@ class Turns:
     def take(self) -> bool:
         """Take turns; return whether it was asked to end, rather than left alone."""
         for team in self._teams:
+            self._stopped_at[team] = time.monotonic()
             stop(team)
         last = None
         while True:
@@ -75,6 +90,7 @@ class Turns:
             for team in order:
                 self._woken += not are_stopped(team)
                 began = time.monotonic()
+                self._tell(team, began)
                 for group, *_ in team:
                     os.killpg(group, signal.SIGCONT)
                 line = wait_for_line(began + self._turn_s)
@@ -82,9 +98,26 @@ class Turns:
                 if line is not None:
                     self._count(team, began, ending, ending)
                     return line != ""
+                self._stopped_at[team] = ending
                 self._woken += not stop(team)
                 self._count(team, began, ending, time.monotonic())
                 last = team
+
+    def end(self) -> None:
+        """Let all go on."""
+        now = time.monotonic()
+        for team in self._teams:
+            self._tell(team, now)
+            for group, *_ in team:
+                send(group, signal.SIGCONT)
+
+    def _tell(self, team: Team, now: float) -> None:
+        """Say for how long a team has been stopped that is about to go on; nothing, of one that runs."""
+        if self._stopped_at[team]:
+            self._stopped_s[team] += now - self._stopped_at[team]
+            self._stopped_at[team] = 0.0
+            if team in self._clocks:
+                os.pwrite(self._clocks[team], struct.pack("=q", round(self._stopped_s[team] * 1e9)), 0)
 
     def _count(self, team: Team, began: float, ending: float, stopped: float) -> None:
         opened, closed = self._window

@@ -59,6 +59,7 @@ class RunningServer:
         address: str,
         start_s: float = START_S,
         stages: Path | None = None,
+        stopped: Path | None = None,
     ) -> None:
         self.name = name
         self.address = address
@@ -68,6 +69,8 @@ class RunningServer:
         """whether its replies have the wire contract's words, so that their length is known"""
         self.called: Called | None = None
         """the method of the user's own that it has; None: the counter"""
+        self.stopped = stopped
+        """where it reads for how many ns it has been stopped (8 bytes); None: it does not ask"""
         self._process = process
         self._log = log
         self._stages = stages
@@ -157,6 +160,11 @@ def server(
             )
             argv.append(f"--folder={files}")
             stages = Path(files, STAGES_FILE) if arm.stages else None
+        stopped = None
+        if arm.waits:
+            stopped = Path(stack.enter_context(tempfile.NamedTemporaryFile(prefix="perfkit-")).name)
+            stopped.write_bytes(bytes(8))
+            argv.append(f"--stopped={stopped}")
         log = stack.enter_context(tempfile.TemporaryFile())
         process = stack.enter_context(child(argv, place, stdout=subprocess.PIPE, stderr=log))
-        yield RunningServer(arm.name, process, log, f"{address}:{port}", start_s, stages)
+        yield RunningServer(arm.name, process, log, f"{address}:{port}", start_s, stages, stopped)

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from perfkit.design.arms import Arm
 from perfkit.design.factors import K6
-from perfkit.design.plan import TIMEOUT_S, TURNS, Trial
+from perfkit.design.plan import TURNS, Trial
 from perfkit.errors import PerfkitError
 from perfkit.record.results import Generating, TrialResult, Usage
 from perfkit.rig import family, generators, process
@@ -18,9 +20,10 @@ from perfkit.rig.servers.asking import settings
 from perfkit.rig.trial.observing import Family, observe
 from perfkit.rig.trial.placement import Placement
 from perfkit.rig.trial.serving import Methods, servers, taking_turns
+from perfkit.rig.trial.turns import Team
 
-AFTER_WINDOW_S = TIMEOUT_S + 20
-"""How long a generator may take after the window: the last calls' time limit, and a summary of a million samples."""
+SUMMING_UP_S = 20.0
+"""How long a generator may take when the last calls' time limit is over: a summary of a million samples."""
 
 LEAST_WARMUP_S = 0.2
 """How long before the window turns begin at the latest, whoever is not connected yet."""
@@ -29,7 +32,7 @@ READY_S = 0.01
 """How often it is asked whether all VUs have had an answer."""
 
 
-_TOOK_S: dict[tuple[str, int, int], float] = {}
+_TOOK_S: dict[tuple[str, int, frozenset[Arm]], float] = {}
 """generator, VUs at each server, and servers → how long it took of late until all were answered, in this process"""
 
 
@@ -69,11 +72,15 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
         if not at_once:
             served.ready()
         shares = [[target] for target in served.targets] if by_turns else [served.targets]
-        started_loads_s, crowd = time.monotonic(), (trial.load.generator, trial.load.vus, len(shares))
-        opens_at_ms = opening(trial.load, len(shares), _TOOK_S.get(crowd)) if by_turns else None
+        started_loads_s, crowd = time.monotonic(), _crowd(trial)
+        opens_at_ms = opening(trial.load, len(shares), _TOOK_S.get(crowd), _waits_s(trial)) if by_turns else None
         place, ways = process.Place(placement.generator), settings(trial.seats)
         loads = [
-            stack.enter_context(generators.running(programs, share, trial.load, place, opens_at_ms, settings=ways))
+            stack.enter_context(
+                generators.running(
+                    programs, share, trial.load, place, opens_at_ms, settings=ways, timeout_s=trial.timeout_s
+                )
+            )
             for share in shares
         ]
         if at_once:
@@ -86,13 +93,16 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
             missing = _wait_for_all(trial, window, families, loads)
             took_s = time.monotonic() - started_loads_s
             _TOOK_S[crowd] = (_TOOK_S.get(crowd, took_s) + took_s) / 2
-            teams = [(server.members(), load.members()) for server, load in zip(served.all, loads, strict=True)]
+            teams = [
+                Team((server.members(), load.members()), server.stopped)
+                for server, load in zip(served.all, loads, strict=True)
+            ]
             watchdog = stack.enter_context(taking_turns(trial, attempt, window, teams, placement, time.time))
         cpus = (*placement.server, *placement.generator) if placement.server else ()
         observed = observe(families, window, cpus, [watchdog] if watchdog else [], [watchdog.pid] if watchdog else [])
         generator_peak = sum(family.peak_rss_bytes(load.members()) for load in loads)
         took_turns, own_s = watchdog.end(missing) if watchdog else (None, [None] * len(served.all))
-        summaries = [load.finish(AFTER_WINDOW_S) for load in loads]
+        summaries = [load.finish(trial.timeout_s + SUMMING_UP_S) for load in loads]
         ends = served.stop(window)
         counted = [load.calls(number) for load in loads for number in load.numbers]
         reply_bytes = [load.reply_bytes for load in loads for _ in load.numbers]
@@ -122,6 +132,16 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
         machine=observed.machine,
     )
     return result, summaries
+
+
+def _crowd(trial: Trial) -> tuple[str, int, frozenset[Arm]]:
+    """Return what says how long it takes until all VUs are answered."""
+    return trial.load.generator, trial.load.vus, frozenset(replace(seat.arm, burn_us=0) for seat in trial.seats)
+
+
+def _waits_s(trial: Trial) -> float:
+    """Return for how long the last of a server's VUs waits at most while the others are in the critical section."""
+    return trial.load.vus * max(seat.arm.hold_us + seat.arm.sync_us for seat in trial.seats) / 1e6
 
 
 def _wait_for_all(trial: Trial, window: Window, watched: Sequence[Family], loads: Sequence[RunningLoad]) -> int:

@@ -13,7 +13,7 @@ from perfkit.rig import family, process
 from perfkit.rig.generators.contract import Target, Window
 from perfkit.rig.servers import Final, RunningServer, serving
 from perfkit.rig.trial.placement import Placement
-from perfkit.rig.trial.turns import RunningTurns, turns
+from perfkit.rig.trial.turns import RunningTurns, Team, turns
 from perfkit.service.call import Call
 from perfkit.service.called import Called
 
@@ -92,7 +92,8 @@ class Servers:
 def servers(trial: Trial, placement: Placement, methods: Methods) -> Iterator[Servers]:
     """Start the servers of a trial; those that were not stopped are killed at the end."""
     called, keys = methods[trial.load.call] if trial.load.call else None, trial.load.keys
-    alike = placement.alike and trial.method != SOLO and not trial.load.random_layout
+    # Servers that are laid out alike meet in caches: one that is busy pays for that, and one that waits does not.
+    alike = placement.alike and trial.method != SOLO and not trial.load.random_layout and not trial.waits
     where = process.Place(placement.server, alike=alike, own_session=placement.own_sessions)
     with ExitStack() as stack:
         yield Servers(
@@ -110,7 +111,7 @@ def taking_turns(
     trial: Trial,
     attempt: int,
     window: Window,
-    teams: Sequence[Sequence[Sequence[int]]],
+    teams: Sequence[Team],
     placement: Placement,
     now: Callable[[], float],
 ) -> AbstractContextManager[RunningTurns]:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from perfkit.errors import LoadError
 from perfkit.record.results import Turns
@@ -18,6 +18,14 @@ WATCHDOG = Path(__file__).parent.parent / "programs" / "turns.py"
 
 REPORT_S = 5.0
 """How long the watchdog may take to let all go on and to report."""
+
+
+class Team(NamedTuple):
+    """Process groups that run and stop together, each told by its members."""
+
+    groups: Sequence[Sequence[int]]
+    stopped: Path | None = None
+    """where its server reads for how many ns it has been stopped"""
 
 
 class RunningTurns:
@@ -58,17 +66,18 @@ class RunningTurns:
 
 @contextmanager
 def turns(
-    teams: Sequence[Sequence[Sequence[int]]], turn_ms: int, window: tuple[float, float], seed: str, cpus: Sequence[int]
+    teams: Sequence[Team], turn_ms: int, window: tuple[float, float], seed: str, cpus: Sequence[int]
 ) -> Iterator[RunningTurns]:
-    """Let teams of process groups, each told by its members, take turns of `turn_ms` from now on.
+    """Let teams of process groups take turns of `turn_ms` from now on.
 
     They do so in rounds of newly drawn order.
     `window` is in seconds by the monotonic clock. The watchdog runs on `cpus`: k6's, so that it takes nothing from the
     server whose turn it is. It is in no other way tied to this process than by a pipe: when that closes, it kills the
     groups.
     """
-    told = [list(map(list, team)) for team in teams]
-    config = {"teams": told, "turn_ms": turn_ms, "window": window, "seed": seed, "cpus": list(cpus)}
+    told = [list(map(list, team.groups)) for team in teams]
+    clocks = [str(team.stopped or "") for team in teams]
+    config = {"teams": told, "clocks": clocks, "turn_ms": turn_ms, "window": window, "seed": seed, "cpus": list(cpus)}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(WATCHDOG)],

@@ -8,7 +8,7 @@ import pandas as pd
 
 from perfkit.analysis import contrast, statistics, verdict
 from perfkit.analysis.curves.grid import Grid, Spot
-from perfkit.analysis.levels import THROUGHPUT
+from perfkit.analysis.levels import THROUGHPUT, WAITED
 from perfkit.design.plan import SOLO
 from perfkit.record.load import load_environment
 from perfkit.show import levels, report, words
@@ -68,11 +68,12 @@ def _first(grid: Grid, arm: str) -> str:
 
 
 def _rest(grid: Grid, spots: Sequence[Spot]) -> str:
-    reasons = Counter(one.why for one in spots if one.why)
+    reasons = Counter(one.why for one in spots if one.ratio is None)
     numbers = {
         f"it {SAYS[grid.metric][_bad(grid)]} in": _count(spots, _bad(grid)),
         f"the two are within {grid.margin_pct:g} % in": _count(spots, verdict.NO_RELEVANT),
-        "it is not known in": sum(not one.is_decided and not one.why for one in spots),
+        f"{WAITED} for their load in": sum(one.why == WAITED for one in spots),
+        "it is not known in": sum(not one.is_decided and one.ratio is not None and one.why != WAITED for one in spots),
         **{f"there is no number ({why}) in": number for why, number in reasons.items()},
     }
     return ", ".join(f"{what} {number}" for what, number in numbers.items() if number) or "that is all"
@@ -139,7 +140,7 @@ def table(folder: str | Path) -> Markdown:
     heads = f"| {grid.x} | {grid.y} | | {words.METRIC_WORDS[grid.metric][0]}, times {names[grid.baseline]}'s | |"
     lines = [heads, "|---|---|---|---|---|"]
     for one in grid.spots:
-        said = {**SAYS[grid.metric], verdict.NOT_KNOWN: one.why or "not decided"}.get(one.verdict, one.verdict)
+        said = {**SAYS[grid.metric], verdict.NOT_KNOWN: one.why}.get(one.verdict, one.verdict)
         lines.append(
             f"| {one.x} | {one.y} | {names[one.arm]} | {words.times(one.ratio, 2) if one.ratio else ''} | {said} |"
         )
@@ -148,7 +149,10 @@ def table(folder: str | Path) -> Markdown:
 
 def _limits(found: Crossover) -> Iterator[str]:
     grid, trials = found.grid, found.grid.trials
-    way = "Solo trials, one server after the other" if found.plan.paired == SOLO else "Servers took turns"
+    way = "Solo trials, one server after the other"
+    if found.plan.paired != SOLO:
+        lengths = sorted(trials["turn_ms"].unique())
+        way = f"Servers took turns of {' and '.join(map(str, lengths))} ms, in which what waits waits by its own clock"
     yield (
         f"- {way}, under {trials['generator'].iloc[0]}, {trials['block'].nunique()} blocks of all cells. Intervals are "
         "of 95 %, each by itself; a cell is said to differ only where that holds for the whole map (Holm's correction)."

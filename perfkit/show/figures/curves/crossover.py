@@ -52,7 +52,7 @@ def heat_map(found: Crossover) -> Figure:
         figure,
         f"{words.METRIC_WORDS[grid.metric][0]}; small: 95 % interval of each cell by itself; without hatch: it holds "
         f"for the whole map (Holm), or lies within ±{grid.margin_pct:g} %; hatched {UNDECIDED[0]}: not known; hatched "
-        f"{NO_NUMBER[0]}: no number, for the reason in the table",
+        f"{NO_NUMBER[0]}: no number; the table has each reason",
         WIDE,
     )
     return figure
@@ -72,7 +72,7 @@ def _cells(axes: Axes, grid: Grid, arm: str, norm: TwoSlopeNorm) -> None:
 def _cell(axes: Axes, spot: Spot, at: tuple[int, int], norm: TwoSlopeNorm) -> None:
     value = np.log2(spot.ratio.ratio) if spot.ratio else 0.0
     colour = COLOURS(1 - norm(value)) if spot.ratio else "white"
-    hatch = NO_NUMBER if spot.why else "" if spot.is_decided else UNDECIDED
+    hatch = NO_NUMBER if spot.ratio is None else "" if spot.is_decided else UNDECIDED
     corner = (at[0] - 0.5, at[1] - 0.5)
     axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, edgecolor="darkgray", hatch=hatch, linewidth=0.5))
     if spot.ratio is None:
