@@ -15,6 +15,10 @@ FEW_BLOCKS = 5
 """With fewer, an interval over blocks is mostly the t distribution's tail."""
 
 
+MANY = 1000
+"""So many blocks are as good as never."""
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """An estimate from `blocks` blocks; low and high are None where one block gives no interval."""
@@ -150,11 +154,19 @@ def holm(several: Sequence[Ratio]) -> list[Ratio]:
     return [replace(one, p_value=corrected.get(place)) for place, one in enumerate(several)]
 
 
-def blocks_for(result: Ratio, half_width_pct: float) -> int:
-    """Return about how many blocks give a plain interval of this half width, with the spread of those at hand."""
-    spread, wanted = result.standard_error * result.blocks**0.5, math.log1p(half_width_pct / 100)
+def blocks_to_tell(result: Ratio, margin_pct: float, looks: int) -> int:
+    """Return about how many blocks show a difference, or one within the margin, if more are as those at hand.
+
+    That is where the ratio stays, and the spread; a difference must hold together with so many `looks`. MANY: or more.
+    """
+    spread = result.standard_error * result.blocks**0.5
+    away = abs(math.log(result.ratio))
+    inside = math.log1p(margin_pct / 100) - away
     blocks = 2
-    while quantile(blocks - 1) * spread > wanted * blocks**0.5:
+    while blocks < MANY and all(
+        standard_errors(blocks - 1, several) * spread > room * blocks**0.5
+        for room, several in ((away, looks), (inside, 1))
+    ):
         blocks += 1
     return blocks
 

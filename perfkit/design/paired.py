@@ -73,9 +73,14 @@ def seats(a: Arm, *others: Arm, alternating: bool = False) -> tuple[Seat, ...]:
     return (Seat(A, a), *controls, *(Seat(B, other) for other in others))
 
 
+def rivals(arms: Sequence[Arm]) -> tuple[Seat, ...]:
+    """Return a seat for each arm, without controls; the first is `a`."""
+    return tuple(Seat(B if number else A, arm) for number, arm in enumerate(arms))
+
+
 def one_at_a_time(arms: Sequence[Arm], load: Load, every: int = 1, near: int = 0) -> list[Cell]:
     """Return a solo cell for each arm; the first is `a`."""
-    return [Cell(SOLO, (Seat(B if number else A, arm),), load, every, near) for number, arm in enumerate(arms)]
+    return [Cell(SOLO, (seat,), load, every, near) for seat in rivals(arms)]
 
 
 def piloted(trial: Trial, pilot: Pilot) -> Trial:

@@ -17,9 +17,9 @@ from perfkit.design import reading
 from perfkit.design.arms import Arm, parse_arm, split_arms, watched
 from perfkit.design.engines import COMMON_OPTIONS, ENGINES
 from perfkit.design.factors import ARM_FACTORS, FACTORS
-from perfkit.design.paired import one_at_a_time, seats, turns_of
+from perfkit.design.paired import one_at_a_time, rivals, seats, turns_of
 from perfkit.design.parameters import explained
-from perfkit.design.plan import SOLO, TURNS, Cell, Load, Plan, StopRule
+from perfkit.design.plan import AA, HANDICAP, SOLO, TURNS, Cell, Load, Plan, StopRule
 from perfkit.design.possible import refuse_impossible
 from perfkit.errors import PlanError, StoreError
 from perfkit.record.load import load, load_plan
@@ -53,7 +53,7 @@ def crossover(
     zipf: object = 1,
     hold_us: object = 1000,
     repeats: object = 5,
-    duration_s: object = 0.6,
+    duration_s: object = 0.5,
     warmup_s: object = 0.6,
     margin_pct: object = 5,
     workers: object = 10,
@@ -162,7 +162,9 @@ def _with(text: str, options: dict[str, Any], workers: int) -> Arm:
 def _cells(subjects: tuple[Arm, ...], load: Load, method: str, near: int) -> list[Cell]:
     if method == SOLO:
         return one_at_a_time(subjects, load, near=near)
-    together = seats(*subjects, alternating=True)
+    # What a burn adds is hidden where arms wait: controls are where none does.
+    waiting = any(arm.waits for arm in subjects)
+    together = rivals(subjects) if waiting else seats(*subjects, alternating=True)
     window_s = load.duration_s * len(together)
     return [Cell(TURNS, together, replace(load, duration_s=window_s, turn_ms=turns_of(together)), near=near)]
 
@@ -172,7 +174,7 @@ STUDY = Study(
     crossover,
     _plans,
     explained(
-        measure="True: measure afresh, about 12 minutes; False: draw the stored runs",
+        measure="True: measure afresh, about 11 minutes; False: draw the stored runs",
         method="turns: servers take turns; solo: one server after the other",
         duration_s="seconds that each server is measured in a trial",
         vus="virtual users at each server, where no axis says; of the second picture too",
@@ -192,7 +194,7 @@ class Crossover:
     plan: Plan
     grid: Grid
     controls: dict[str, Control]
-    """over all cells; empty where servers were alone"""
+    """over all cells that have them; empty where none has"""
     stages: pd.DataFrame
     """trials whose calls were watched; empty: none were"""
     skew: pd.DataFrame
@@ -210,7 +212,8 @@ def read(folder: str | Path) -> Crossover:
         raise StoreError(f"{home} holds no map; measure one with measure=True")
     plan = load_plan(home / MAP)
     table = load(home / MAP, plan.paired)
-    together = levels.pooled(table) if plan.paired != SOLO else table.iloc[:0]
+    controlled = table.groupby(["block", *plan.axes])["role"].transform(lambda roles: roles.isin((AA, HANDICAP)).any())
+    together = levels.pooled(table[controlled.astype(bool)])
     enough = len(together) and together["block"].nunique() > 1
     skew = load(home / SKEW)
     return Crossover(

@@ -12,7 +12,7 @@ from perfkit.studies import crossover
 from tests.conftest import ROOT
 
 SMALL = {
-    "measure": True, "x_levels": "1,5", "y_levels": "0,500", "arms": "mutex,inputQ?batch=10", "repeats": 1, "vus": 20,
+    "measure": True, "method": "solo", "x_levels": "1,5", "y_levels": "0,500", "arms": "mutex,inputQ?batch=10", "repeats": 1, "vus": 20,
     "duration_s": 0.6, "warmup_s": 0.4, "stages_at": 500, "keys": 4,
 }  # fmt: skip
 
@@ -34,10 +34,12 @@ def test_each_cell_has_every_arm_and_they_are_neighbours_in_time():
 
 def test_by_turns_a_cell_is_one_trial_in_which_each_server_has_the_time_that_was_asked_for():
     planned = plans(x_levels="1,10", y_levels="0,100", duration_s=0.5)["map"]
-    assert [len(cell.seats) for cell in planned.cells] == [5] * 4, "four arms, and a control in turn"
-    assert {cell.load.duration_s for cell in planned.cells} == {2.5}
+    for cell in planned.cells:
+        waits = cell.seats[0].arm.sync_us > 0
+        assert [seat.role for seat in cell.seats] == ["a", *(() if waits else ("control",)), "b", "b", "b"]
+        assert cell.load.duration_s == 0.5 * len(cell.seats)
     assert {cell.seats[0].arm.sync_us: cell.load.turn_ms for cell in planned.cells} == {0: 10, 100: 250}
-    assert {one.timeout_s for one in planned.block(0) if one.waits} == {50}, "of its server's own time, as ever"
+    assert {one.timeout_s for one in planned.block(0) if one.waits} == {40}, "of its server's own time, as ever"
 
 
 def test_factors_of_loads_and_of_arms_make_a_map_in_any_pair():
@@ -101,6 +103,19 @@ def test_a_small_map_is_measured_drawn_and_kept(tmp_path):
     before = (folder / "map/trials.jsonl").read_bytes()
     assert perfkit.crossover(**SMALL, out=folder) == folder
     assert (folder / "map/trials.jsonl").read_bytes() == before, "what is there is kept"
+
+
+@pytest.mark.load
+def test_a_map_by_turns_has_controls_where_nothing_waits(tmp_path):
+    small = {**SMALL, "method": "turns", "x_levels": "5", "repeats": 2, "stages_at": ""}
+    folder = perfkit.crossover(**small, out=tmp_path / "map")
+    found = crossover.read(folder)
+    assert found.grid.metric == "throughput_rps"
+    assert set(found.controls) == {"aa"} or not found.controls, "one block of each control"
+    text, limits = said.parts(folder)
+    assert "Servers took turns of 10 and 250 ms" in limits
+    device = next(one for one in found.grid.trials.itertuples() if one.sync_us == 500 and one.role == "a")
+    assert device.throughput_rps < 1e6 / 500, "its device does not go on while it is stopped"
 
 
 def test_the_stored_map_is_of_sixteen_cells_and_says_three_sentences():

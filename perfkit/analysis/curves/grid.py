@@ -72,8 +72,9 @@ def grid(table: pd.DataFrame, axes: tuple[str, ...], metric: str, margin_pct: fl
         for arm in sorted(set(trials.loc[trials["role"] == B, "arm"]))
         for place, cell in trials.groupby([x, y], dropna=False, sort=True)
     ]
-    corrected = iter(statistics.holm([one.ratio for one in spots if one.ratio]))
-    judged = [_judged(one, next(corrected), margin_pct) if one.ratio else one for one in spots]
+    ratios = [one.ratio for one in spots if one.ratio]
+    corrected = iter(statistics.holm(ratios))
+    judged = [_judged(one, next(corrected), margin_pct, len(ratios)) if one.ratio else one for one in spots]
     return Grid(x, y, metric, baseline, margin_pct, tuple(judged), trials)
 
 
@@ -93,25 +94,25 @@ def _spot(pair: pd.DataFrame, metric: str, arm: str, baseline: str, place: objec
     return Spot(arm, x, y, ratio, verdict.NOT_KNOWN, WAITED if waited else "")
 
 
-def _judged(spot: Spot, corrected: Ratio, margin_pct: float) -> Spot:
+def _judged(spot: Spot, corrected: Ratio, margin_pct: float, looks: int) -> Spot:
     assert spot.ratio is not None  # noqa: S101 - asked only where there is one
     if spot.why:
         return spot
     said = verdict.judge(spot.ratio, margin_pct)
     if said in (verdict.DEARER, verdict.CHEAPER) and not corrected.differs:
         said = verdict.NOT_KNOWN
-    return replace(spot, verdict=said, why=_too_wide(spot.ratio, margin_pct) if said == verdict.NOT_KNOWN else "")
+    return replace(
+        spot, verdict=said, why=_too_wide(spot.ratio, margin_pct, looks) if said == verdict.NOT_KNOWN else ""
+    )
 
 
-def _too_wide(ratio: Ratio, margin_pct: float) -> str:
+def _too_wide(ratio: Ratio, margin_pct: float, looks: int) -> str:
     """Say why a ratio with an interval decides nothing."""
     if ratio.low is None:
         return "one block gives no interval"
-    alone = "; by itself it differs, not for the whole map" if ratio.differs else ""
-    return (
-        f"± {ratio.half_width_pct:.0f} % of {ratio.blocks} blocks, and ± {margin_pct:g} % takes about "
-        f"{statistics.blocks_for(ratio, margin_pct)}{alone}"
-    )
+    blocks = statistics.blocks_to_tell(ratio, margin_pct, looks)
+    about = f"about {blocks}" if blocks < statistics.MANY else f"{statistics.MANY} or more"
+    return f"too wide: {about} blocks would tell, {ratio.blocks} were taken"
 
 
 def _plain(value: object) -> object:

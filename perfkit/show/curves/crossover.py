@@ -160,6 +160,6 @@ def _limits(found: Crossover) -> Iterator[str]:
     if "sync_us" in (grid.x, grid.y):
         yield "- A commit is a wait of fixed length on a *simulated* device; `notebooks/commit.ipynb` has a disk."
     for role, control in found.controls.items():
-        yield levels.control_line(role, control, "cells")
+        yield levels.control_line(role, control, "cells that have it")
     every = pd.concat([one for one in (trials, found.stages, found.skew) if len(one)])
     yield from report.flag_lines(every, "of all runs")
