@@ -31,7 +31,7 @@ def main(arguments=None):
     parser.add_argument("--vus", default="10,20,100,500", help="at each server (%(default)s)")
     parser.add_argument("--arms", default="threads/mutex,threads/inputQ", help="a and b (%(default)s)")
     parser.add_argument("--budget-s", default=430, help="seconds of each, a third of them by turns (%(default)s)")
-    parser.add_argument("--joint-budget-s", default=60, help="seconds of each joint comparison (%(default)s)")
+    parser.add_argument("--joint-budget-s", default=60, help="seconds of each joint comparison; 0: none (%(default)s)")
     parser.add_argument("--out", type=Path, default=RUNS / "agreement", help="folder of the runs (%(default)s)")
     options = parser.parse_args(arguments)
     a, b = options.arms.split(",")
@@ -40,10 +40,16 @@ def main(arguments=None):
         for vus in options.vus.split(","):
             base = {"a": a, "b": b, "vus": vus, "precision_pct": 0}
             plans[f"{vus}-vus"] = compare.STUDY.plan(**base, solo=True, budget_s=options.budget_s)
-            plans[f"{vus}-vus-joint"] = compare.STUDY.plan(**base, method="joint", budget_s=options.joint_budget_s)
+            if float(options.joint_budget_s):
+                plans[f"{vus}-vus-joint"] = compare.STUDY.plan(**base, method="joint", budget_s=options.joint_budget_s)
         print("| VUs | | metric | by turns | solo | apart | joint |\n|---|---|---|---|---|---|---|")
-        folders = list(campaign.measure(plans, options.out))
-        apart = [one for both, joint in zip(folders[::2], folders[1::2], strict=True) for one in lines(both, joint)]
+        folders = dict(zip(plans, campaign.measure(plans, options.out), strict=True))
+        apart = [
+            one
+            for name, both in folders.items()
+            if not name.endswith("joint")
+            for one in lines(both, folders.get(f"{name}-joint"))
+        ]
     except PerfkitError as error:
         parser.error(str(error))
     holding = sum(one.low <= 1 <= one.high for one in apart)
@@ -61,15 +67,15 @@ def main(arguments=None):
 def lines(both, joint):
     """Print a level's lines; return by how much the methods are apart, as ratios of ratios."""
     plan, turns, solo = compare.tables(both)
-    _, together, _ = compare.tables(joint)
+    together = compare.tables(joint)[1] if joint else None
     found = []
     for who, roles in ((B, (B,)), ("handicap", tuple(HANDICAPS_PCT))):
         for metric, name in METRICS.items():
-            by_turns, alone, at_once = (logs(table, metric, roles) for table in (turns, solo, together))
+            by_turns, alone = (logs(table, metric, roles) for table in (turns, solo))
             apart = ratio((by_turns - alone).dropna(), metric, plan.vus)
             cells = (
                 plan.vus, who, name, told(ratio(by_turns, metric, plan.vus)), told(ratio(alone, metric, plan.vus)),
-                told(apart), told(ratio(at_once, metric, plan.vus)) if metric == "cpu_per_call_us" else "",
+                told(apart), told_joint(together, metric, roles, plan.vus),
             )  # fmt: skip
             print("| " + " | ".join(map(str, cells)) + " |", flush=True)
             found.append(apart)
@@ -84,6 +90,12 @@ def logs(table, metric, roles):
 
 def ratio(some, metric, vus):
     return statistics.from_logs(metric, "", "", [vus], some.tolist())
+
+
+def told_joint(together, metric, roles, vus):
+    """Say what joint trials have: CPU per call alone, for their throughput is of a shared core."""
+    asked = together is not None and metric == "cpu_per_call_us"
+    return told(ratio(logs(together, metric, roles), metric, vus)) if asked else ""
 
 
 def told(one):

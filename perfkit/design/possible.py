@@ -4,6 +4,9 @@ from perfkit.design.factors import H2LOAD, K6
 from perfkit.design.plan import JOINT, K6_SHORTEST_S, SOLO, Plan
 from perfkit.errors import PlanError
 
+LEAST_ROUNDS = 2
+"""So many turns each server has in a window at least, if all are as long as they should be."""
+
 
 def refuse_impossible(plan: Plan) -> Plan:
     """Return the plan; a PlanError where no generator can do what it asks for."""
@@ -17,6 +20,12 @@ def refuse_impossible(plan: Plan) -> Plan:
         if cell.method != SOLO and (running := [seat.arm for seat in cell.seats if seat.arm.runs_already]):
             raise PlanError(
                 f"arm {running[0].name} runs already, so it can't share a core or take turns; use method={SOLO}"
+            )
+        if load.duration_s * 1e3 < (least_ms := LEAST_ROUNDS * len(cell.seats) * load.turn_ms):
+            raise PlanError(
+                f"duration_s={load.duration_s:g}: {len(cell.seats)} servers with turns of {load.turn_ms} ms need "
+                f"{least_ms / 1e3:g} s, so that each has {LEAST_ROUNDS}; make it longer, or compare by solo trials "
+                f"(method={SOLO})"
             )
         if load.generator == H2LOAD and (secret := [seat.arm for seat in cell.seats if "?" in seat.arm.address]):
             raise PlanError(

@@ -237,6 +237,10 @@ def test_a_comparison_survives_json():
             {"turn_ms": 2000},
             "turn_ms=2000: a server could stand still for 12 s, too near to a call's time limit",
         ),
+        (
+            {"b": "inputQ?hold_us=5", "duration_s": 1},
+            r"duration_s=1: 4 servers with turns of 250 ms need 2 s, .*method=solo",
+        ),
         ({"b": "inputQ?store=sqlite"}, r"waits for a disk, which goes on while its server is stopped; .*method=solo"),
         ({"workers": 151}, r"each turn wakes all workers, and more than 150 would cost too much of it; .*method=solo"),
         ({"b": "exec:docker run x {port}"}, r"arm exec:docker run x \{port\} starts a container"),

@@ -12,7 +12,8 @@ from perfkit.studies import crossover
 from tests.conftest import ROOT
 
 SMALL = {
-    "measure": True, "method": "solo", "x_levels": "1,5", "y_levels": "0,500", "arms": "mutex,inputQ?batch=10", "repeats": 1, "vus": 20,
+    "measure": True, "method": "solo", "x_levels": "1,5", "y_levels": "0,500", "arms": "mutex,inputQ?batch=10",
+    "repeats": 1, "vus": 20,
     "duration_s": 0.6, "warmup_s": 0.4, "stages_at": 500, "keys": 4,
 }  # fmt: skip
 
@@ -112,7 +113,7 @@ def test_a_map_by_turns_has_controls_where_nothing_waits(tmp_path):
     found = crossover.read(folder)
     assert found.grid.metric == "throughput_rps"
     assert set(found.controls) == {"aa"} or not found.controls, "one block of each control"
-    text, limits = said.parts(folder)
+    _, limits = said.parts(folder)
     assert "Servers took turns of 10 and 250 ms" in limits
     device = next(one for one in found.grid.trials.itertuples() if one.sync_us == 500 and one.role == "a")
     assert device.throughput_rps < 1e6 / 500, "its device does not go on while it is stopped"
