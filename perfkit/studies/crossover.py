@@ -54,7 +54,7 @@ def crossover(
     hold_us: object = 1000,
     repeats: object = 5,
     duration_s: object = 0.5,
-    warmup_s: object = 0.6,
+    warmup_s: object = 0.5,
     margin_pct: object = 5,
     workers: object = 10,
     k6: object = "k6",
@@ -174,7 +174,7 @@ STUDY = Study(
     crossover,
     _plans,
     explained(
-        measure="True: measure afresh, about 11 minutes; False: draw the stored runs",
+        measure="True: measure afresh, about 12 minutes; False: draw the stored runs",
         method="turns: servers take turns; solo: one server after the other",
         duration_s="seconds that each server is measured in a trial",
         vus="virtual users at each server, where no axis says; of the second picture too",

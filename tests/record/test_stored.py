@@ -62,7 +62,7 @@ def swept(run):
 
 def mapped(run):
     plan = load_plan(run)
-    found = grid(load(run), plan.axes, "throughput_rps", plan.margin_pct)
+    found = grid(load(run, plan.paired), plan.axes, "throughput_rps", plan.margin_pct)
     return {f"{one.arm} {one.x} {one.y}": one.ratio and one.ratio.ratio for one in found.spots}
 
 

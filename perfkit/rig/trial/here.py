@@ -32,8 +32,11 @@ READY_S = 0.01
 """How often it is asked whether all VUs have had an answer."""
 
 
-_TOOK_S: dict[tuple[str, int, frozenset[Arm]], float] = {}
-"""generator, VUs at each server, and servers → how long it took of late until all were answered, in this process"""
+Crowd = tuple[tuple[str, int, int], frozenset[Arm]]
+"""generator, VUs at each server, how many servers; and which"""
+
+_TOOK_S: dict[Crowd, float] = {}
+"""how long it took of late until all VUs were answered, in this process"""
 
 
 Measured = tuple[TrialResult, list[dict[str, Any]]]
@@ -72,8 +75,8 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
         if not at_once:
             served.ready()
         shares = [[target] for target in served.targets] if by_turns else [served.targets]
-        started_loads_s, crowd = time.monotonic(), _crowd(trial)
-        opens_at_ms = opening(trial.load, len(shares), _TOOK_S.get(crowd), _waits_s(trial)) if by_turns else None
+        started_loads_s = time.monotonic()
+        opens_at_ms = opening(trial.load, len(shares), _took_s(trial), _waits_s(trial)) if by_turns else None
         place, ways = process.Place(placement.generator), settings(trial.seats)
         loads = [
             stack.enter_context(
@@ -92,6 +95,7 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
         if by_turns:
             missing = _wait_for_all(trial, window, families, loads)
             took_s = time.monotonic() - started_loads_s
+            crowd = _crowd(trial)
             _TOOK_S[crowd] = (_TOOK_S.get(crowd, took_s) + took_s) / 2
             teams = [
                 Team((server.members(), load.members()), server.stopped)
@@ -134,9 +138,17 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
     return result, summaries
 
 
-def _crowd(trial: Trial) -> tuple[str, int, frozenset[Arm]]:
+def _crowd(trial: Trial) -> Crowd:
     """Return what says how long it takes until all VUs are answered."""
-    return trial.load.generator, trial.load.vus, frozenset(replace(seat.arm, burn_us=0) for seat in trial.seats)
+    arms = frozenset(replace(seat.arm, burn_us=0) for seat in trial.seats)
+    return (trial.load.generator, trial.load.vus, len(trial.seats)), arms
+
+
+def _took_s(trial: Trial) -> float | None:
+    """Return how long it took of late until all VUs were answered, here or else at as many other servers."""
+    crowd = number, _ = _crowd(trial)
+    as_many = [took_s for (others, _), took_s in _TOOK_S.items() if others == number]
+    return _TOOK_S.get(crowd) or (min(as_many) + _waits_s(trial) if as_many else None)
 
 
 def _waits_s(trial: Trial) -> float:
