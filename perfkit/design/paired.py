@@ -38,8 +38,8 @@ WAKE_US, WAKE_SHARE = 15, 0.02
 (`bench/turns.py --idle`); and what part of a turn that may be."""
 
 WAITING_TURN_MS = 250
-"""Where some wait, turns are so long that being woken costs those that don't next to nothing: who waits pays nothing
-for it (`bench/turns.py`)."""
+"""Where some wait, turns are so long that being woken costs next to nothing: who is busy would pay for that, and who
+waits would not (`bench/agreement.py`)."""
 
 MOST_WORKERS = 150
 """With more, turns would have to be too long to come round often in a window."""

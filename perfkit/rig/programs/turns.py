@@ -52,9 +52,9 @@ def main() -> None:
     if not asked_to_end:
         for group, *_ in [group for team in teams for group in team]:
             send(group, signal.SIGKILL)
-    else:
-        turns.end()
-        print(json.dumps(turns.report()), flush=True)
+        return
+    turns.end()
+    print(json.dumps(turns.report()), flush=True)
 
 
 class Turns:
@@ -68,7 +68,8 @@ class Turns:
         window: tuple[float, float],
         order: random.Random,
     ) -> None:
-        self._clocks, self._stopped_at = clocks, dict.fromkeys(teams, 0.0)
+        self._clocks = clocks
+        self._stopped_at: dict[Team, float] = {}
         self._stopped_s = dict.fromkeys(teams, 0.0)
         self._teams, self._turn_s, self._window, self._order = teams, turn_s, window, order
         self._own_s = dict.fromkeys(teams, 0.0)
@@ -112,12 +113,10 @@ class Turns:
                 send(group, signal.SIGCONT)
 
     def _tell(self, team: Team, now: float) -> None:
-        """Say for how long a team has been stopped that is about to go on; nothing, of one that runs."""
-        if self._stopped_at[team]:
-            self._stopped_s[team] += now - self._stopped_at[team]
-            self._stopped_at[team] = 0.0
-            if team in self._clocks:
-                os.pwrite(self._clocks[team], struct.pack("=q", round(self._stopped_s[team] * 1e9)), 0)
+        """Say for how long a team has been stopped in all, before it goes on."""
+        self._stopped_s[team] += now - self._stopped_at.pop(team, now)
+        if team in self._clocks:
+            os.pwrite(self._clocks[team], struct.pack("=q", round(self._stopped_s[team] * 1e9)), 0)
 
     def _count(self, team: Team, began: float, ending: float, stopped: float) -> None:
         opened, closed = self._window

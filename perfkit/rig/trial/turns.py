@@ -7,8 +7,9 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from perfkit.errors import LoadError
 from perfkit.record.results import Turns
@@ -20,7 +21,8 @@ REPORT_S = 5.0
 """How long the watchdog may take to let all go on and to report."""
 
 
-class Team(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Team:
     """Process groups that run and stop together, each told by its members."""
 
     groups: Sequence[Sequence[int]]

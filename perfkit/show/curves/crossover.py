@@ -152,7 +152,8 @@ def _limits(found: Crossover) -> Iterator[str]:
     way = "Solo trials, one server after the other"
     if found.plan.paired != SOLO:
         lengths = sorted(trials["turn_ms"].unique())
-        way = f"Servers took turns of {' and '.join(map(str, lengths))} ms, in which what waits waits by its own clock"
+        waits = ", and waited by clocks of their own" if grid.metric == THROUGHPUT else ""
+        way = f"Servers took turns of {' and '.join(map(str, lengths))} ms{waits}"
     yield (
         f"- {way}, under {trials['generator'].iloc[0]}, {trials['block'].nunique()} blocks of all cells. Intervals are "
         "of 95 %, each by itself; a cell is said to differ only where that holds for the whole map (Holm's correction)."
