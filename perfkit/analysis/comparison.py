@@ -9,7 +9,7 @@ from perfkit.analysis import contrast, controls, statistics, stopping, verdict
 from perfkit.analysis.controls import Control, by_block, role_logs
 from perfkit.analysis.statistics import Ratio
 from perfkit.analysis.stopping import Steadiness
-from perfkit.design.arms import told_apart
+from perfkit.design.arms import FOREIGN, told_apart
 from perfkit.design.engines import MEMORY
 from perfkit.design.paired import HANDICAPS_PCT
 from perfkit.design.plan import JOINT, SOLO, TURNS, A, B, Load, Plan
@@ -183,12 +183,19 @@ def _throughput(plan: Plan, paired: pd.DataFrame) -> Ratio | None:
     if len(role_logs(wide, B)) < 2:
         return None
     result = controls.role_ratio(wide, B, [plan.vus], "throughput_rps")
-    return None if idleness_explains(result, idle(paired)) else result
+    return None if waited(result, paired) else result
 
 
-def idleness_explains(throughput: Ratio, idle: float | None) -> bool:
-    """Return whether a difference in throughput may be one of how much the servers waited for their load."""
-    return idle is not None and idle > 1 - BUSY and abs(math.log(throughput.ratio)) <= -math.log1p(-idle)
+def waited(throughput: Ratio, trials: pd.DataFrame, by: str = "role") -> bool:
+    """Return whether a difference in throughput may be one of how much the servers waited.
+
+    They wait for their load; by turns also, where perfkit did not write them, for what goes on while they are stopped.
+    """
+    left = idle(trials, by)
+    if left is None or left <= 1 - BUSY:
+        return False
+    unseen = (trials.filter(["engine"]) == FOREIGN).any(axis=1) & trials["method"].eq(TURNS)
+    return bool(unseen.any()) or abs(math.log(throughput.ratio)) <= -math.log1p(-left)
 
 
 def idle(trials: pd.DataFrame, by: str = "role") -> float | None:
@@ -217,7 +224,7 @@ def _solo(plan: Plan, solo: pd.DataFrame) -> dict[str, Ratio]:
             wide = by_block(solo, column)
             if len(role_logs(wide, role)) > 1:
                 result = controls.role_ratio(wide, role, [plan.vus], column)
-                if name != "throughput" or not idleness_explains(result, idle(solo)):
+                if name != "throughput" or not waited(result, solo):
                     results[name] = result
     return results
 

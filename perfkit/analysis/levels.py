@@ -130,7 +130,7 @@ def each(logs: pd.DataFrame, metric: str, of: str, against: str, arms: int, fact
 
 
 def _waited(metric: str, result: Ratio, trials: pd.DataFrame) -> bool:
-    return metric == THROUGHPUT and comparison.idleness_explains(result, comparison.idle(trials, by="arm"))
+    return metric == THROUGHPUT and comparison.waited(result, trials, by="arm")
 
 
 def widened(result: Ratio, looks: int) -> Ratio:

@@ -100,3 +100,5 @@ def test_a_server_that_waited_for_its_load_gives_no_verdict_on_throughput():
     assert busy.throughput is not None
     far = comparison.answer(plan_compare(), by_turns(ratio=1.2, sd=0.001).assign(own_s=1.0, server_cpu_s=0.94), NO_SOLO)
     assert math.log(1 / far.throughput.ratio) > 0.06
+    own = by_turns(ratio=1.2, sd=0.001).assign(own_s=1.0, server_cpu_s=0.94, engine="exec")
+    assert comparison.answer(plan_compare(), own, NO_SOLO).throughput is None, "it may wait for what is not stopped"

@@ -90,7 +90,7 @@ def _spot(pair: pd.DataFrame, metric: str, arm: str, baseline: str, place: objec
     if not len(logs):
         return Spot(arm, x, y, None, verdict.NOT_KNOWN, INVALID)
     ratio = statistics.from_logs(metric, arm, baseline, [], logs.tolist())
-    waited = metric == THROUGHPUT and comparison.idleness_explains(ratio, comparison.idle(done, by="arm"))
+    waited = metric == THROUGHPUT and comparison.waited(ratio, done, by="arm")
     return Spot(arm, x, y, ratio, verdict.NOT_KNOWN, WAITED if waited else "")
 
 

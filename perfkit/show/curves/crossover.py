@@ -1,5 +1,6 @@
 """What a map says: where which arm serves more or costs less, and what owners do for cold keys."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -37,8 +38,7 @@ def headline(found: Crossover) -> str:
     if failed:
         return f"The instrument is not trusted here: {'; '.join(failed)}."
     grid = found.grid
-    by_wins = sorted(grid.arms, key=lambda arm: -_count(grid.of(arm), _good(grid)))
-    best, *rest = by_wins
+    best, *rest = sorted(grid.arms, key=lambda arm: _most(grid, arm), reverse=True)
     return " ".join(filter(None, (_first(grid, best), _others(grid, rest), cold(found.skew))))
 
 
@@ -52,6 +52,12 @@ def _bad(grid: Grid) -> str:
 
 def _count(spots: Sequence[Spot], said: str) -> int:
     return sum(one.verdict == said for one in spots)
+
+
+def _most(grid: Grid, arm: str) -> float:
+    """Return how much an arm gains at most, as a logarithm; 0: nothing."""
+    won = [one.ratio.ratio for one in grid.of(arm) if one.ratio and one.verdict == _good(grid)]
+    return max((abs(math.log(ratio)) for ratio in won), default=0.0)
 
 
 def _first(grid: Grid, arm: str) -> str:
