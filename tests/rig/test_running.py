@@ -15,9 +15,13 @@ from perfkit._proto import counter_pb2, counter_pb2_grpc
 from perfkit.design.arms import parse_arm, parse_arms
 from perfkit.errors import PerfkitError, PlanError
 from perfkit.record.load import read_results
-from tests.conftest import ROOT, plan_sweep
+from tests.conftest import ROOT, plan_sweep, undisturbed_run
 
 SMALL = {"vus": [3], "method": "solo", "duration_s": 0.7, "warmup_s": 0.3, "repeats": 1}
+
+
+def swept(arm, home):
+    return undisturbed_run(lambda folder: perfkit.sweep(**SMALL, arms=arm, out=folder), home, "solo")
 
 
 @contextmanager
@@ -58,11 +62,11 @@ def test_it_is_an_arm_among_others_and_only_of_solo_trials():
 @pytest.mark.load
 def test_a_server_on_this_machine_is_loaded_and_left_with_its_cpu_and_count_known(tmp_path):
     with serving() as address:
-        run = perfkit.sweep(**SMALL, arms=f"addr:{address}", out=tmp_path / "first")
-        again = perfkit.sweep(**SMALL, arms=f"addr:{address}", out=tmp_path / "again")  # its count begins where it was
+        run = swept(f"addr:{address}", tmp_path / "first")
+        again = swept(f"addr:{address}", tmp_path / "again")  # its count begins where it was
     for folder in (run, again):
         table = perfkit.load(folder)
-        assert table["valid"].all()
+        assert table["valid"].all(), table["flags"].tolist()
         assert (table["cpu_per_call_us"] > 5).all()
         (served,) = read_results(folder, mend=False)[0].served
         assert served.final_count == served.calls.acknowledged_total > 20
@@ -84,7 +88,7 @@ def test_tls_with_a_certificate_of_the_clients(tmp_path):
     with serving(*tls) as address:
         port = address.rpartition(":")[2]
         arm = f"addr:localhost:{port}?ca={files['ca']}&cert={files['client']}&key={files['client-key']}"
-        run = perfkit.sweep(**SMALL, arms=arm, out=tmp_path / "run")
+        run = swept(arm, tmp_path / "run")
         with pytest.raises(PerfkitError, match=r"did not answer increment\(value=0\) \(UNAVAILABLE"):
             perfkit.sweep(**SMALL, arms=f"addr:localhost:{port}", out=tmp_path / "plain")
     assert perfkit.load(run)["valid"].all()
@@ -111,7 +115,7 @@ def test_metadata_comes_from_a_file_or_the_environment_and_a_count_that_is_not_t
     try:
         for number, metadata in enumerate((f"{tmp_path}/word.json", "env:THE_WORD")):
             arm = f"addr:127.0.0.1:{port}?metadata={metadata}"
-            run = perfkit.sweep(**SMALL, arms=arm, out=tmp_path / f"run{number}")
+            run = swept(arm, tmp_path / f"run{number}")
             table = perfkit.load(run)
             assert table["valid"].all()
             assert table["flags"].str.contains("count not proven").all()
