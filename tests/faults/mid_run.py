@@ -9,9 +9,10 @@ from collections.abc import Callable
 import pytest
 
 import perfkit
+from perfkit.design import plan
 from perfkit.errors import PerfkitError
 from perfkit.rig import host
-from perfkit.rig.generators import k6, k6_script
+from perfkit.rig.generators import k6
 from perfkit.rig.servers import own
 from perfkit.rig.trial import here, observing
 from tests.faults.bench import PLAN, Bench, fault, fill
@@ -33,7 +34,7 @@ def _(bench: Bench) -> tuple[str, str]:
 
 @fault("the server is stopped (SIGSTOP)")
 def _(bench: Bench) -> tuple[str, str]:
-    bench.monkeypatch.setattr(k6_script, "TIMEOUT_S", 1.0)
+    bench.monkeypatch.setattr(plan, "TIMEOUT_S", 1.0)
     bench.monkeypatch.setattr(own, "STOP_S", 1.0)
     return bench.broken(_signal(bench, "serve", signal.SIGSTOP))
 
@@ -45,7 +46,8 @@ def _(bench: Bench) -> tuple[str, str]:
 
 @fault("k6 is stopped (SIGSTOP)")
 def _(bench: Bench) -> tuple[str, str]:
-    bench.monkeypatch.setattr(here, "AFTER_WINDOW_S", 2.0)
+    bench.monkeypatch.setattr(plan, "TIMEOUT_S", 1.0)
+    bench.monkeypatch.setattr(here, "SUMMING_UP_S", 1.0)
     return bench.broken(_signal(bench, "counter.js", signal.SIGSTOP))
 
 

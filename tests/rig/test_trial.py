@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from perfkit.design import plan
 from perfkit.design.arms import parse_arm
 from perfkit.design.paired import Pilot, piloted
 from perfkit.design.plan import Load
 from perfkit.record.rows import rows
 from perfkit.record.validity import flags
 from perfkit.rig import trial
-from perfkit.rig.generators import k6_script
 from perfkit.rig.host import usable_cpus
 from tests.conftest import OF_THE_MINUTE, plan_compare, solo, undisturbed
 
@@ -86,7 +86,7 @@ def test_server_and_k6_are_kept_on_cores_of_their_own_where_there_are_two():
 
 
 def test_calls_over_the_time_limit_are_counted_and_in_no_latency(descendants, monkeypatch):
-    monkeypatch.setattr(k6_script, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(plan, "TIMEOUT_S", 0.3)
 
     def pause():
         time.sleep(1.0)
