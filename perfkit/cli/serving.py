@@ -38,7 +38,7 @@ def command(name: str) -> click.Command:
 )
 @click.option(
     "--stopped",
-    type=click.Path(path_type=Path),
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
     hidden=True,  # of trials by turns
     help="a file that says for how many ns the server has been stopped; its waits don't count them",
 )

@@ -13,6 +13,7 @@ from perfkit.design.plan import (
     SMALL_HANDICAP,
     SOLO,
     TIMEOUT_S,
+    TURNS,
     YARDSTICK,
     A,
     B,
@@ -116,6 +117,12 @@ def turn_for(seats: Sequence[Seat]) -> int:
     return round(max(shortest, workers * WAKE_US / 1e3 / WAKE_SHARE))
 
 
+def timeout_s(method: str, seats: Sequence[Seat]) -> float:
+    """Return how long a call may take: by turns, one that waits does so while its server has one turn of several."""
+    by_turns = method == TURNS and any(seat.arm.waits for seat in seats)
+    return TIMEOUT_S * (len(seats) if by_turns else 1)
+
+
 def turns_of(seats: Sequence[Seat], turn_ms: int = 0) -> int:
     """Return the length of their turns, in ms: that which was asked for, or else `turn_for`.
 
@@ -141,8 +148,8 @@ def refuse_unturnable(seats: Sequence[Seat], turn_ms: int) -> None:
             raise PlanError(f"arm {arm.name} starts a container, whose server is not stopped with its client; {advice}")
     # A round in which it was the first, then one in which it is the last.
     pause_s = 2 * (len(seats) - 1) * turn_ms / 1e3
-    if pause_s > LONGEST_PAUSE * TIMEOUT_S:
+    if pause_s > LONGEST_PAUSE * (limit_s := timeout_s(TURNS, seats)):
         raise PlanError(
             f"turn_ms={turn_ms}: a server could stand still for {pause_s:g} s, too near to a call's time limit of "
-            f"{TIMEOUT_S:g} s; take shorter turns, or {advice}"
+            f"{limit_s:g} s; take shorter turns, or {advice}"
         )

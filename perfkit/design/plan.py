@@ -105,11 +105,6 @@ class Trial:
         """Whether an arm of it waits in its critical section."""
         return any(seat.arm.waits for seat in self.seats)
 
-    @property
-    def timeout_s(self) -> float:
-        """How long a call may take; one that waits its TIMEOUT_S while its server has one turn of several."""
-        return TIMEOUT_S * (len(self.seats) if self.method == TURNS and self.waits else 1)
-
 
 @dataclass(frozen=True, slots=True)
 class StopRule:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 import perfkit
-from perfkit.design import plan
+from perfkit.design import paired
 from perfkit.errors import PerfkitError
 from perfkit.rig import host
 from perfkit.rig.generators import k6
@@ -34,7 +34,7 @@ def _(bench: Bench) -> tuple[str, str]:
 
 @fault("the server is stopped (SIGSTOP)")
 def _(bench: Bench) -> tuple[str, str]:
-    bench.monkeypatch.setattr(plan, "TIMEOUT_S", 1.0)
+    bench.monkeypatch.setattr(paired, "TIMEOUT_S", 1.0)
     bench.monkeypatch.setattr(own, "STOP_S", 1.0)
     return bench.broken(_signal(bench, "serve", signal.SIGSTOP))
 
@@ -46,7 +46,7 @@ def _(bench: Bench) -> tuple[str, str]:
 
 @fault("k6 is stopped (SIGSTOP)")
 def _(bench: Bench) -> tuple[str, str]:
-    bench.monkeypatch.setattr(plan, "TIMEOUT_S", 1.0)
+    bench.monkeypatch.setattr(paired, "TIMEOUT_S", 1.0)
     bench.monkeypatch.setattr(here, "SUMMING_UP_S", 1.0)
     return bench.broken(_signal(bench, "counter.js", signal.SIGSTOP))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from perfkit.design import plan
+from perfkit.design import paired
 from perfkit.design.arms import parse_arm
 from perfkit.design.paired import Pilot, piloted
 from perfkit.design.plan import Load
@@ -86,7 +86,7 @@ def test_server_and_k6_are_kept_on_cores_of_their_own_where_there_are_two():
 
 
 def test_calls_over_the_time_limit_are_counted_and_in_no_latency(descendants, monkeypatch):
-    monkeypatch.setattr(plan, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(paired, "TIMEOUT_S", 0.3)
 
     def pause():
         time.sleep(1.0)

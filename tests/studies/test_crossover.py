@@ -5,6 +5,7 @@ import re
 import pytest
 
 import perfkit
+from perfkit.design.paired import timeout_s
 from perfkit.errors import PlanError, StoreError
 from perfkit.record.load import load_plan
 from perfkit.show.curves import crossover as said
@@ -40,7 +41,11 @@ def test_by_turns_a_cell_is_one_trial_in_which_each_server_has_the_time_that_was
         assert [seat.role for seat in cell.seats] == ["a", *(() if waits else ("control",)), "b", "b", "b"]
         assert cell.load.duration_s == 0.5 * len(cell.seats)
     assert {cell.seats[0].arm.sync_us: cell.load.turn_ms for cell in planned.cells} == {0: 10, 100: 250}
-    assert {one.timeout_s for one in planned.block(0) if one.waits} == {40}, "of its server's own time, as ever"
+    assert {timeout_s(one.method, one.seats) for one in planned.block(0) if one.waits} == {40}, (
+        "of its server's own time, as ever"
+    )
+    many = "mutex,inputQ,leader,combining,inputQ?batch=5,inputQ?batch=9"
+    assert len(plans(arms=many, x_levels="1", y_levels="100", stages_at="")["map"].cells[0].seats) == 6
 
 
 def test_factors_of_loads_and_of_arms_make_a_map_in_any_pair():

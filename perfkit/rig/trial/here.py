@@ -9,6 +9,7 @@ from typing import Any
 
 from perfkit.design.arms import Arm
 from perfkit.design.factors import K6
+from perfkit.design.paired import timeout_s
 from perfkit.design.plan import TURNS, Trial
 from perfkit.errors import PerfkitError
 from perfkit.record.results import Generating, TrialResult, Usage
@@ -78,11 +79,10 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
         started_loads_s = time.monotonic()
         opens_at_ms = opening(trial.load, len(shares), _took_s(trial), _waits_s(trial)) if by_turns else None
         place, ways = process.Place(placement.generator), settings(trial.seats)
+        limit_s = timeout_s(trial.method, trial.seats)
         loads = [
             stack.enter_context(
-                generators.running(
-                    programs, share, trial.load, place, opens_at_ms, settings=ways, timeout_s=trial.timeout_s
-                )
+                generators.running(programs, share, trial.load, place, opens_at_ms, settings=ways, timeout_s=limit_s)
             )
             for share in shares
         ]
@@ -106,7 +106,7 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
         observed = observe(families, window, cpus, [watchdog] if watchdog else [], [watchdog.pid] if watchdog else [])
         generator_peak = sum(family.peak_rss_bytes(load.members()) for load in loads)
         took_turns, own_s = watchdog.end(missing) if watchdog else (None, [None] * len(served.all))
-        summaries = [load.finish(trial.timeout_s + SUMMING_UP_S) for load in loads]
+        summaries = [load.finish(limit_s + SUMMING_UP_S) for load in loads]
         ends = served.stop(window)
         counted = [load.calls(number) for load in loads for number in load.numbers]
         reply_bytes = [load.reply_bytes for load in loads for _ in load.numbers]
