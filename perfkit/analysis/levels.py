@@ -103,7 +103,7 @@ def judge(
     arms = max(1, table["arm"].nunique() - 1)
     levels, ratios = list(map(int, logs.columns)), each(logs, metric, of, against, arms, factor)
     judged = tuple(
-        WAITED if _waited(metric, one, table[table[factor] == level]) else verdict.judge(one, margin_pct)
+        WAITED if waited(metric, one, table[table[factor] == level]) else verdict.judge(one, margin_pct)
         for level, one in zip(levels, ratios, strict=True)
     )
     shared = logs.dropna()
@@ -129,7 +129,8 @@ def each(logs: pd.DataFrame, metric: str, of: str, against: str, arms: int, fact
     )
 
 
-def _waited(metric: str, result: Ratio, trials: pd.DataFrame) -> bool:
+def waited(metric: str, result: Ratio, trials: pd.DataFrame) -> bool:
+    """Return whether a difference between arms may be one of how much the servers waited."""
     return metric == THROUGHPUT and comparison.waited(result, trials, by="arm")
 
 

@@ -21,6 +21,7 @@ from perfkit.design.plan import (
     Load,
     Seat,
     Trial,
+    some_wait,
 )
 from perfkit.errors import PlanError
 
@@ -113,13 +114,13 @@ def _burning(role: str, arm: Arm, cost_us: float) -> Seat:
 def turn_for(seats: Sequence[Seat]) -> int:
     """Return the length of a turn, in ms, so long that waking the workers costs little of it."""
     workers = max(seat.arm.workers for seat in seats)
-    shortest = WAITING_TURN_MS if any(seat.arm.waits for seat in seats) else TURN_MS
+    shortest = WAITING_TURN_MS if some_wait(seats) else TURN_MS
     return round(max(shortest, workers * WAKE_US / 1e3 / WAKE_SHARE))
 
 
 def timeout_s(method: str, seats: Sequence[Seat]) -> float:
     """Return how long a call may take: by turns, one that waits does so while its server has one turn of several."""
-    by_turns = method == TURNS and any(seat.arm.waits for seat in seats)
+    by_turns = method == TURNS and some_wait(seats)
     return TIMEOUT_S * (len(seats) if by_turns else 1)
 
 

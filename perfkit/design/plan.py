@@ -72,6 +72,11 @@ class Seat:
     arm: Arm
 
 
+def some_wait(seats: Sequence[Seat]) -> bool:
+    """Return whether an arm of these waits in its critical section."""
+    return any(seat.arm.waits for seat in seats)
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One combination of what is measured: who takes part, under which load, by which method."""
@@ -99,11 +104,6 @@ class Trial:
     def name(self) -> str:
         """What is under test, for people and file names."""
         return self.seats[0].arm.name if self.method == SOLO else self.method
-
-    @property
-    def waits(self) -> bool:
-        """Whether an arm of it waits in its critical section."""
-        return any(seat.arm.waits for seat in self.seats)
 
 
 @dataclass(frozen=True, slots=True)

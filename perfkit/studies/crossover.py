@@ -19,7 +19,7 @@ from perfkit.design.engines import COMMON_OPTIONS, ENGINES
 from perfkit.design.factors import ARM_FACTORS, FACTORS
 from perfkit.design.paired import one_at_a_time, rivals, seats, turns_of
 from perfkit.design.parameters import explained
-from perfkit.design.plan import AA, HANDICAP, SOLO, TURNS, Cell, Load, Plan, StopRule
+from perfkit.design.plan import AA, HANDICAP, SOLO, TURNS, Cell, Load, Plan, StopRule, some_wait
 from perfkit.design.possible import refuse_impossible
 from perfkit.errors import PlanError, StoreError
 from perfkit.record.load import load, load_plan
@@ -163,8 +163,8 @@ def _cells(subjects: tuple[Arm, ...], load: Load, method: str, near: int) -> lis
     if method == SOLO:
         return one_at_a_time(subjects, load, near=near)
     # What a burn adds is hidden where arms wait: controls are where none does.
-    waiting = any(arm.waits for arm in subjects)
-    together = rivals(subjects) if waiting else seats(*subjects, alternating=True)
+    alone = rivals(subjects)
+    together = alone if some_wait(alone) else seats(*subjects, alternating=True)
     window_s = load.duration_s * len(together)
     return [Cell(TURNS, together, replace(load, duration_s=window_s, turn_ms=turns_of(together)), near=near)]
 

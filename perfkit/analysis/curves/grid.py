@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from perfkit.analysis import comparison, contrast, statistics, verdict
-from perfkit.analysis.levels import THROUGHPUT, WAITED
+from perfkit.analysis import contrast, levels, statistics, verdict
+from perfkit.analysis.levels import WAITED
 from perfkit.analysis.statistics import Ratio
 from perfkit.design.plan import A, B
 
@@ -90,8 +90,7 @@ def _spot(pair: pd.DataFrame, metric: str, arm: str, baseline: str, place: objec
     if not len(logs):
         return Spot(arm, x, y, None, verdict.NOT_KNOWN, INVALID)
     ratio = statistics.from_logs(metric, arm, baseline, [], logs.tolist())
-    waited = metric == THROUGHPUT and comparison.waited(ratio, done, by="arm")
-    return Spot(arm, x, y, ratio, verdict.NOT_KNOWN, WAITED if waited else "")
+    return Spot(arm, x, y, ratio, verdict.NOT_KNOWN, WAITED if levels.waited(metric, ratio, done) else "")
 
 
 def _judged(spot: Spot, corrected: Ratio, margin_pct: float, looks: int) -> Spot:

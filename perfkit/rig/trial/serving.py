@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
-from perfkit.design.plan import SOLO, Trial
+from perfkit.design.plan import SOLO, Trial, some_wait
 from perfkit.record.calls import Calls
 from perfkit.record.results import Served, Usage
 from perfkit.rig import family, process
@@ -93,7 +93,7 @@ def servers(trial: Trial, placement: Placement, methods: Methods) -> Iterator[Se
     """Start the servers of a trial; those that were not stopped are killed at the end."""
     called, keys = methods[trial.load.call] if trial.load.call else None, trial.load.keys
     # Servers that are laid out alike meet in caches: one that is busy pays for that, and one that waits does not.
-    alike = placement.alike and trial.method != SOLO and not trial.load.random_layout and not trial.waits
+    alike = placement.alike and trial.method != SOLO and not trial.load.random_layout and not some_wait(trial.seats)
     where = process.Place(placement.server, alike=alike, own_session=placement.own_sessions)
     with ExitStack() as stack:
         yield Servers(
