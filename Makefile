@@ -2,16 +2,20 @@
 # Each parameter of the notebook is a variable in capitals: make sweep VUS=10,50 DURATION_S=3 ARMS=mutex,inputQ
 PYTHON ?= python3
 VENV := .venv
+# Else every start of Python compiles all that it imports: three times as long.
+export PYTHONDONTWRITEBYTECODE :=
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep compare test load-tests waiting-tests quick quick-tests bench lab lock check
+.PHONY: help setup sweep compare check quick quick-tests test tests test-all all-tests stress bench lab lock
 
 help:
 	@echo "make sweep VUS=500   set up, run the experiment, say where the executed notebook lies"
 	@echo "make compare         set up, compare two arms until the answer is known: make compare A=mutex B=inputQ"
-	@echo "make test            set up, check and test"
-	@echo "make quick           the checks, and those tests that take no load, kernel or browser"
+	@echo "make test            set up, check and test: one real path of each kind"
+	@echo "make quick           the checks, and those tests that start nothing"
+	@echo "make test-all        every test: each fault, 1,000 VUs, every combination"
+	@echo "make stress N=20     repeat the tests, and say how often each failed: also beside a busy core, NEIGHBOUR=1"
 	@echo "make bench           compare every arm with a textbook's server and with grpcio's floor: make bench AGAINST='exec:...'"
 	@echo "make lab             open the notebooks in JupyterLab"
 	@echo "make lock            resolve requirements.lock anew"
@@ -47,23 +51,29 @@ check: $(READY)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-# Those that start load run one after the other: they would spoil each other's trials. Those that mostly wait run
-# beside them, and have temporary files, and with them the lock of who measures, of their own.
-test: quick
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target load-tests waiting-tests
-
-load-tests: $(READY)
-	$(VENV)/bin/python -m pytest -m "load and not waiting"
-
-waiting-tests: $(READY)
-	@own=$$(mktemp -d /tmp/t.XXXX) && TMPDIR=$$own $(VENV)/bin/python -m pytest -m "load and waiting"; \
-	    ended=$$?; rm -rf $$own; exit $$ended
+# Two workers, each with temporary files of its own; they take time from each other, which no test minds.
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses=logical --dist=worksteal
 
 quick: $(READY)
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check quick-tests
 
 quick-tests: $(READY)
-	$(VENV)/bin/python -m pytest -q -n logical --dist worksteal -m "not load"
+	$(PYTEST) --quiet -m "not load and not slow and not full"
+
+test: $(READY)
+	@$(MAKE) --no-print-directory check tests
+
+tests: $(READY)
+	$(PYTEST) -m "not full"
+
+test-all: $(READY)
+	@$(MAKE) --no-print-directory check all-tests
+
+all-tests: $(READY)
+	GENERATED=full $(PYTEST)
+
+stress: $(READY)
+	@$(VENV)/bin/python tests/stress.py $(OPTIONS)
 
 bench: $(READY)
 	@$(VENV)/bin/python bench/bench.py $(OPTIONS)

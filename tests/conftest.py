@@ -1,66 +1,40 @@
-"""What several test files use."""
+"""Fixtures, and which test is of which command: `make quick`, `make test`, `make test-all`."""
 
-import json
-import subprocess
-import sys
+import os
+import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import grpc
 import pytest
 
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    # Before perfkit is imported: temporary files of its own, and with them the lock of who measures on this machine.
+    os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix=f"{worker}-")
+
 import perfkit
-from perfkit._proto import counter_pb2_grpc
 from perfkit.design.arms import Arm
-from perfkit.design.plan import SOLO, A, Load, Plan, Seat, Trial
+from perfkit.design.plan import Load, Plan, Trial
 from perfkit.record.calls import Calls, Distribution
 from perfkit.record.results import Generating, Served, TrialResult, Usage
-from perfkit.record.validity import flags
-from perfkit.rig import generators, trial
 from perfkit.rig.generators import k6
-from perfkit.studies import compare, sweep
-from perfkit.subject.stores.disk import IN_MEMORY, filesystem
+from tests.support.plans import SMALL, SMALL_COMPARISON, plan_sweep, solo
 
-ROOT = Path(__file__).parent.parent
-
-SMALL = {"vus": "2,5", "method": "solo", "duration_s": 0.7, "warmup_s": 0.3, "repeats": 2}
-"""A sweep of a dozen seconds."""
-
-SMALL_COMPARISON = {"vus": 5, "duration_s": 0.7, "warmup_s": 0.3, "budget_s": 5}
-
-
-OF_THE_MINUTE = {"stolen time", "busy cores"}
-"""Flags that are of the machine where tests run, at that moment."""
-
-FAULTS_SEEN: list[str] = []
-"""What test_faults.py saw, printed at the end: fault | what happened | what was kept."""
-
-
-NEEDS_LOAD = {"measured", "compared", "lab", "ours", "slow_engine"}
+NEEDS_LOAD = {"measured", "compared", "lab", "ours"}
 """Fixtures that start load."""
 
 
-WAITING = (
-    "tests/test_browser.py",
-    "tests/test_notebooks.py",
-    "tests/test_installed.py",
-    "tests/studies/",
-    "tests/rig/cluster/test_ssh.py",
-    "tests/rig/cluster/test_tls.py",
-)
-"""Where tests that take load wait for kernels, browsers and hosts for most of their time."""
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts load by way of a fixture, which `make quick` leaves out; and what waits meanwhile."""
+    """Mark what starts load by way of a fixture, which `make quick` leaves out."""
     for item in items:
         if NEEDS_LOAD & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.load)
-        if item.nodeid.startswith(WAITING):
-            item.add_marker(pytest.mark.waiting)
+
+
+def pytest_sessionfinish() -> None:
+    if worker:
+        shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
@@ -73,10 +47,12 @@ def _no_load_unless_marked(request: pytest.FixtureRequest, monkeypatch: pytest.M
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if FAULTS_SEEN:
+    """Print what the tests of faults saw: fault | what happened | what was kept."""
+    reports = [*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])]
+    if seen := [value for report in reports for name, value in report.user_properties if name == "fault"]:
         terminalreporter.section("fault | what happened | what was kept")
-        for line in FAULTS_SEEN:
-            terminalreporter.write_line(line)
+        for line in seen:
+            terminalreporter.write_line(str(line))
 
 
 @pytest.fixture(scope="session")
@@ -92,75 +68,9 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return perfkit.compare(**SMALL_COMPARISON, out=folder)
 
 
-def plan_sweep(**values: object) -> Plan:
-    return sweep.STUDY.plan(**values)
-
-
-def plan_compare(**values: object) -> Plan:
-    return compare.STUDY.plan(**values)
-
-
 @pytest.fixture
-def small_plan():
+def small_plan() -> Plan:
     return plan_sweep(**SMALL)
-
-
-def command_of(pid: int) -> str:
-    """Return a process's command line; empty where it ended meanwhile."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:
-        return ""
-
-
-def on_disk(folder: Path) -> Path:
-    """Return a folder that is on a disk: this one, or where temporary ones are in memory, one in the checkout."""
-    if filesystem(folder) not in IN_MEMORY:
-        return folder
-    return Path(tempfile.mkdtemp(prefix="test-", dir=ROOT / "data/runs"))
-
-
-@contextmanager
-def served(arm: str, folder: Path) -> Iterator[tuple[counter_pb2_grpc.incrementCounterStub, subprocess.Popen[str]]]:
-    """Serve an arm that has its files in a folder; give what calls it, and the process."""
-    argv = [sys.executable, "-m", "perfkit", "serve", f"--arm={arm}", "--port=0", f"--folder={folder}"]
-    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        line = process.stdout.readline()
-        assert line, process.stderr.read()
-        with grpc.insecure_channel(json.loads(line)["address"]) as channel:
-            yield counter_pb2_grpc.incrementCounterStub(channel), process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-DISTURBED = {"paused", "disturbed turns"}
-"""Flags of trials that other tests may have disturbed, with which nothing counts."""
-
-
-def undisturbed(one: Trial, *, pin: bool = True, also: Collection[str] = ()) -> TrialResult:
-    """Measure a trial; once or twice more where other tests disturbed it, as flags say, `also` these."""
-    for _ in range(3):
-        result, _ = trial.measure(one, 0, generators.find([one.load]), trial.place(pin=pin))
-        if not {*DISTURBED, *also} & set(flags(result)):
-            break
-    return result
-
-
-def undisturbed_run(measure: Callable[[Path], object], home: Path, *methods: str) -> Path:
-    """Measure a run into a folder in `home` that it is given; again where other tests disturbed trials by `methods`."""
-    for number in range(3):
-        folder = home / f"run-{number}"
-        measure(folder)
-        seen = "; ".join(flag for method in methods for flag in perfkit.load(folder, method)["flags"])
-        if not DISTURBED & set(seen.split("; ")):
-            break
-    return folder
-
-
-def solo(arm: Arm, load: Load, block: int = 0) -> Trial:
-    return Trial(block, SOLO, (Seat(A, arm),), load)
 
 
 @pytest.fixture
@@ -208,24 +118,3 @@ def result() -> Callable[..., TrialResult]:
         )
 
     return make
-
-
-@pytest.fixture
-def descendants() -> Callable[[int], set[int]]:
-    """Find the processes that descend from one, by pid."""
-
-    def find(ancestor: int) -> set[int]:
-        parents = {}
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdecimal():
-                try:
-                    stat = (entry / "stat").read_text()
-                except OSError:
-                    continue  # it ended meanwhile
-                parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
-        found = {ancestor}
-        while more := {pid for pid, parent in parents.items() if parent in found} - found:
-            found |= more
-        return found - {ancestor}
-
-    return find

@@ -11,7 +11,7 @@ from perfkit.design.arms import parse_arm
 from perfkit.subject.engines import threads
 from perfkit.subject.patterns import PATTERNS
 from perfkit.subject.serve import start
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 WAYS = ["reply-queue", "reply-lock", "drained", "yielding", "combining", "handed-over"]
 

@@ -7,13 +7,13 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Error, sync_playwright
 
-from tests.conftest import ROOT, command_of
+from tests.support import ROOT
+from tests.support.processes import command_of, descendants, wait_for
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 QUIET = [
     "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
@@ -46,14 +46,6 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def wait_for(condition):
-    until = time.monotonic() + PATIENCE_S
-    while not (result := condition()):
-        assert time.monotonic() < until
-        time.sleep(0.2)
-    return result
 
 
 def small_copy(path, **parameters):
@@ -87,7 +79,7 @@ def lab(tmp_path):
     with started(lab, env=environment, stderr=subprocess.DEVNULL) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         api = playwright.request.new_context()
-        wait_for(lambda: is_up(api, f"{home}/api/status"))
+        wait_for("JupyterLab", lambda: is_up(api, f"{home}/api/status"))
 
         def opened(name):
             page = browser.new_page(viewport={"width": 1300, "height": 1800})
@@ -114,16 +106,21 @@ KERNEL_IS_READY = """() => {
   return jupyterapp.shell.currentWidget?.context?.sessionContext.session?.kernel?.status === 'idle';
 }"""
 
+WATCH_OUTPUT = """() => {
+  window.outputs = [];
+  new MutationObserver(() => {
+    const text = [...document.querySelectorAll('.jp-OutputArea-output')].map((one) => one.textContent).join('\\n');
+    if (text !== window.outputs.at(-1)) window.outputs.push(text);
+  }).observe(document.body, { childList: true, subtree: true, characterData: true });
+}"""
+"""Keep each text that the cells' output has had, so that none is missed between two looks."""
+
 STOP_BUTTON = '.jp-NotebookPanel-toolbar [data-command="notebook:interrupt-kernel"]'
 
 
 def run_all(page):
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-
-
-def output(page):
-    return "\n".join(page.locator(".jp-OutputArea-output").all_text_contents())
 
 
 def shoot(page, name):
@@ -135,28 +132,28 @@ def shoot(page, name):
 def test_run_all_shows_progress_that_moves_and_the_answer_while_it_runs_and_then_the_figures(lab, tmp_path):
     folder, opened, _ = lab
     small_copy(folder / "sweep.ipynb", vus=[2], duration_s=1, warmup_s=0.3, repeats=2, out=str(tmp_path / "run"))
-    often = "from perfkit.show import place as shown; shown.LEAST_APART_S = 0; place = perfkit.Place"
+    # In each block's pause, however short the time since the last one.
+    often = "perfkit.Place('sweep', SimpleNamespace(monotonic=count(0, 60).__next__))"
     copied = folder / "sweep.ipynb"
-    copied.write_text(copied.read_text().replace("place = perfkit.Place", often))
+    cell = 'place = perfkit.Place(\\"sweep\\")'
+    assert cell in copied.read_text()
+    hurried = f"from itertools import count; from types import SimpleNamespace; place = {often}"
+    copied.write_text(copied.read_text().replace(cell, hurried))
     page = opened("sweep.ipynb")
+    page.evaluate(WATCH_OUTPUT)
     run_all(page)
-    seen, answered = set(), []
-    until = time.monotonic() + 2 * PATIENCE_S
-    while page.locator(".jp-OutputArea-output img").count() < 6:
-        assert time.monotonic() < until, output(page)[-500:]
-        text = output(page)
-        if progress := re.findall(r"\b(\d+)/6\b", text):  # 2 blocks: turns, and 2 solo trials
-            seen |= set(progress)
-            answered += [int(progress[-1])] * ("The answer." in text)
-        time.sleep(0.1)
-    assert len(seen) >= 3, f"progress did not move: {seen}"
-    assert answered, "the answer stood there while it ran"
+    wait_for("six figures", lambda: page.locator(".jp-OutputArea-output img").count() >= 6, 2 * PATIENCE_S)
+    progress = [(re.findall(r"\b(\d+)/6\b", text), text) for text in page.evaluate("window.outputs")]
+    moved = {counts[-1] for counts, _ in progress if counts}  # 2 blocks: turns, and 2 solo trials
+    assert len(moved) >= 3, f"progress did not move: {moved}"
+    answered = [int(counts[-1]) for counts, text in progress if counts and "The answer." in text]
+    assert answered, "the answer did not stand there while it ran"
     assert min(answered) < 6
     page.get_by_text("The answer.").wait_for()
     shoot(page, "lab-sweep")
 
 
-def test_the_stop_button_ends_server_and_k6(lab, tmp_path, descendants):
+def test_the_stop_button_ends_server_and_k6(lab, tmp_path):
     folder, opened, pid = lab
     small_copy(folder / "sweep.ipynb", vus=[3], duration_s=30, repeats=1, out=str(tmp_path / "run"))
     page = opened("sweep.ipynb")
@@ -166,8 +163,8 @@ def test_the_stop_button_ends_server_and_k6(lab, tmp_path, descendants):
         commands = map(command_of, descendants(pid))
         return [command for command in commands if "counter.js" in command or "serve" in command.split("\0")]
 
-    wait_for(lambda: len(loads()) >= 2)
+    wait_for("server and k6", lambda: len(loads()) >= 2, PATIENCE_S)
     page.locator(STOP_BUTTON).click()
-    wait_for(lambda: not loads())
+    wait_for("their end", lambda: not loads())
     page.get_by_text("KeyboardInterrupt").first.wait_for()
     shoot(page, "lab-stopped")

@@ -10,7 +10,7 @@ from perfkit.checkout import ROOT as HOME
 from perfkit.cli import COMMANDS, HELP, main
 from perfkit.cli.summary import text
 from perfkit.studies import compare
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 EXAMPLE = ROOT / "data/example/compare-joint"
 
@@ -59,6 +59,7 @@ def test_a_switch_of_neither_kind_is_refused_by_its_name(capsys):
     assert "solo='perhaps' is neither True nor False" in capsys.readouterr().err
 
 
+@pytest.mark.load
 def test_a_shell_completes_commands_options_and_switches():
     def completed(*words):
         told = subprocess.run(
@@ -84,6 +85,7 @@ def test_notebooks_are_copied_and_never_over_others(tmp_path, capsys):
     assert main(["notebooks", str(tmp_path / "file")]) == 2
 
 
+@pytest.mark.load
 def test_a_stored_comparison_is_told_in_markdown_with_its_figure(tmp_path):
     summary = tmp_path / "new/summary.md"
     words = ["--run", str(EXAMPLE), "--summary", str(summary), "--fail-if", "cpu_per_call>2%", "--fail-if",

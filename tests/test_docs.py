@@ -10,7 +10,7 @@ from perfkit.show import levels, place, report_commit, report_studies, words
 from perfkit.show.curves import crossover as crossover_words
 from perfkit.show.figures import compare as figures_compare
 from perfkit.studies import commit, crossover, sweep
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 EXAMPLE = ROOT / "data/example"
 
@@ -36,10 +36,12 @@ def test_the_readme_begins_with_what_the_stored_sweep_says():
     assert levels.sentence(sweep.answer(EXAMPLE / "sweep")) in README
 
 
+@pytest.mark.slow
 def test_the_readme_tells_what_the_stored_map_says():
     assert crossover_words.headline(crossover.read(perfkit.crossover())) in README
 
 
+@pytest.mark.slow
 def test_what_is_told_of_the_survey_is_what_it_says():
     for line in report_studies.engines_verdict(perfkit.survey(perfkit.engines())).splitlines():
         assert line.strip("-* ") in doc("engines")
@@ -66,6 +68,7 @@ def test_what_watching_costs_is_what_was_measured():
     assert words.sentence(perfkit.answer(place.COST)).rstrip(".") in doc("stages")
 
 
+@pytest.mark.slow
 def test_each_number_with_an_interval_in_the_readme_is_that_of_a_stored_run():
     swept = sweep.answer(EXAMPLE / "sweep")
     over = [found[CPU] for found in swept.over.values()]

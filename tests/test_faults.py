@@ -2,10 +2,9 @@
 
 import pytest
 
-import perfkit
-from tests.conftest import ROOT
 from tests.faults import FAULTS, Bench
-from tests.faults.bench import PLAN, comes_out, table
+from tests.faults.bench import comes_out, rows, table
+from tests.support import ROOT
 
 TABLE = ROOT / "docs/faults.md"
 
@@ -15,12 +14,6 @@ def test_the_table_has_every_fault_in_order_and_they_are_thirty_or_more():
     assert len(FAULTS) >= 30
 
 
-@pytest.fixture(scope="module")
-def finished_run(tmp_path_factory):
-    return perfkit.sweep(**PLAN, out=tmp_path_factory.mktemp("faults") / "run")
-
-
-@pytest.mark.load
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_comes_out_as_the_table_has_it(name, tmp_path, finished_run, monkeypatch, descendants):
-    comes_out(TABLE, name, FAULTS[name](Bench(tmp_path, finished_run, monkeypatch, descendants)))
+@pytest.mark.parametrize("name", rows(FAULTS))
+def test_a_fault_comes_out_as_the_table_has_it(name, tmp_path, monkeypatch, result, request):
+    comes_out(TABLE, name, FAULTS[name].do(Bench(tmp_path, monkeypatch, result)), request)

@@ -6,8 +6,8 @@ from perfkit.analysis.several.robust import Robustness
 from perfkit.analysis.statistics import Ratio
 from perfkit.cli import gate
 from perfkit.errors import PlanError
-from tests.analysis import test_comparison
-from tests.conftest import plan_compare
+from tests.support import comparisons
+from tests.support.plans import plan_compare
 
 
 def alone(told):
@@ -15,7 +15,7 @@ def alone(told):
 
 
 def answer(**options):
-    return alone(test_comparison.answer(**options))
+    return alone(comparisons.answer(**options))
 
 
 def test_a_gate_is_judged_by_its_own_threshold():
@@ -53,7 +53,7 @@ def test_a_gate_on_what_has_no_verdict_is_open_and_on_what_is_not_measured_refus
 
 
 def test_a_gate_holds_only_if_it_does_under_every_load():
-    one, other = (test_comparison.answer(ratio=ratio) for ratio in (1.10, 1.0))
+    one, other = (comparisons.answer(ratio=ratio) for ratio in (1.10, 1.0))
     both = Robustness((one, other), (), one.verdict)
     assert gate.judge(gate.parse("cpu_per_call>5%"), both) == gate.OPEN
 
@@ -78,9 +78,7 @@ def test_solo_metrics_are_in_the_json_and_their_controls_are_not():
     from dataclasses import replace
 
     one = Ratio("p99", "b", "a", (20,), 1.2, 1.1, 1.3, 0.01, 5.0, 8)
-    told = gate.as_json(
-        alone(replace(test_comparison.answer(), solo={"cpu_per_call": one, "p99": one, "handicap": one}))
-    )
+    told = gate.as_json(alone(replace(comparisons.answer(), solo={"cpu_per_call": one, "p99": one, "handicap": one})))
     assert set(told["metrics"]) == {"cpu_per_call", "p99"}
     assert told["metrics"]["cpu_per_call"]["ratio"] != 1.2, "the solo figure stands in for the joint one"
     assert told["solo"]["cpu_per_call"]["ratio"] == told["solo"]["handicap"]["ratio"] == 1.2

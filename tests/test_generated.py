@@ -54,6 +54,7 @@ def only_perfkits_errors():
             pytest.fail(f"no line: {error!r}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", [sweep.STUDY, compare.STUDY], ids=["sweep", "compare"])
 @MANY
 @given(data=st.data())
@@ -93,6 +94,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @MANY
 @given(data=JSON, schema=st.sampled_from([1, 2, None]))
 def test_any_json_in_a_run_folder_is_a_run_or_is_refused(tmp_path_factory, data, schema):
@@ -111,6 +113,7 @@ def test_any_json_in_a_run_folder_is_a_run_or_is_refused(tmp_path_factory, data,
         load(folder)
 
 
+@pytest.mark.slow
 @MANY
 @given(summary=JSON.filter(lambda data: isinstance(data, dict)), text=st.text(max_size=200))
 def test_any_summary_gives_counts_or_is_refused(summary, text):
@@ -186,6 +189,7 @@ def is_text(text):
     assert "whether  and" not in text
 
 
+@pytest.mark.slow
 @SOME
 @given(data=st.data())
 def test_a_sweep_of_any_trials_is_told(data, result):
@@ -197,6 +201,7 @@ def test_a_sweep_of_any_trials_is_told(data, result):
     is_text(study_form.study_tables(answer.solo))
 
 
+@pytest.mark.slow
 @SOME
 @given(data=st.data())
 def test_a_comparison_of_any_trials_is_told(data, result):
@@ -208,6 +213,7 @@ def test_a_comparison_of_any_trials_is_told(data, result):
     assert json.loads(json.dumps(gate.as_json(together)))["verdict"] == answer.verdict
 
 
+@pytest.mark.slow
 @FEW
 @given(data=st.data())
 def test_a_sweep_of_any_trials_is_drawn(data, result):
@@ -218,6 +224,7 @@ def test_a_sweep_of_any_trials_is_drawn(data, result):
         figure(answer.solo).draw_without_rendering()
 
 
+@pytest.mark.slow
 @FEW
 @given(data=st.data())
 def test_a_comparison_of_any_trials_is_drawn(data, result):

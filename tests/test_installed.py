@@ -15,9 +15,7 @@ import pytest
 import yaml
 
 import perfkit
-from tests.conftest import ROOT
-
-pytestmark = pytest.mark.load
+from tests.support import ROOT
 
 WORKFLOW = ROOT / "examples/pull-request/perfkit.yml"
 
@@ -61,6 +59,7 @@ def elsewhere(wheel, tmp_path_factory):
     return folder, {**os.environ, "PATH": f"{folder}/env/bin:{lent}:{os.environ['PATH']}", "PYTHONPATH": ""}
 
 
+@pytest.mark.load
 def test_the_wheel_has_what_the_checkout_has(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder, pattern in (("notebooks", "*.ipynb"), ("k6", "*.js"), ("proto", "*.proto")):
@@ -71,6 +70,8 @@ def test_the_wheel_has_what_the_checkout_has(wheel):
     assert not [name for name in names if name.startswith(("tests/", "bench/"))]
 
 
+@pytest.mark.load
+@pytest.mark.full
 def test_it_runs_outside_of_a_checkout(elsewhere):
     """Its notebooks are copied out, and one executed; the run goes where the user stands."""
     folder, environment = elsewhere
@@ -101,6 +102,8 @@ def perfkit_code():
     return host.code_digest()
 
 
+@pytest.mark.load
+@pytest.mark.full
 def test_a_pull_requests_steps_fail_on_a_dearer_build_and_say_so(elsewhere):
     """Its shell steps, for real, but for the one that gets perfkit from a registry."""
     folder, environment = elsewhere
@@ -139,6 +142,8 @@ def test_the_workflow_pins_its_actions_and_needs_no_token():
     assert "secrets." not in text
 
 
+@pytest.mark.load
+@pytest.mark.full
 def test_the_workflow_is_what_the_linter_knows(tmp_path):
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("there is no node with npm on PATH")

@@ -1,10 +1,10 @@
 import ast
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 FLOORS = [
-    {"errors", "checkout"},
+    {"errors", "checkout", "clock"},
     {"service", "manifests"},
     {"design"},
     {"subject", "record"},

@@ -1,20 +1,23 @@
 import subprocess
 
-import kubernetes_validate
 import pytest
 import yaml
 
 from perfkit.cli import main
 from perfkit.manifests import MANIFESTS, Wanted
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 
 def documents(text):
     return list(yaml.safe_load_all(text))
 
 
-@pytest.mark.parametrize("version", ["1.29", "1.33", kubernetes_validate.latest_version()])
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["1.29", "1.33", "newest"])
 def test_kubernetes_takes_the_manifests(version):
+    import kubernetes_validate  # it takes four seconds
+
+    version = kubernetes_validate.latest_version() if version == "newest" else version
     made = documents(MANIFESTS["kubernetes"](Wanted(hosts=4)))
     assert [one["kind"] for one in made] == ["Service", "Deployment", "Service", "StatefulSet", "NetworkPolicy"]
     for one in made:
@@ -41,14 +44,20 @@ def test_what_selects_pods_finds_them():
             assert any(one["spec"]["selector"].items() <= labels.items() for labels in pods)
 
 
+@pytest.mark.slow
 def test_a_wrong_manifest_is_found():
+    import kubernetes_validate
+
     made = documents(MANIFESTS["kubernetes"](Wanted()))
     made[1]["spec"]["replicaz"] = 1
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(made[1], "1.33", strict=True)
 
 
+@pytest.mark.slow
 def test_the_operators_run_has_the_script_and_one_runner_less_than_hosts():
+    import kubernetes_validate
+
     config, run = documents(MANIFESTS["k6-operator"](Wanted(hosts=3, address="s:1")))
     kubernetes_validate.validate(config, "1.33", strict=True)
     assert config["data"]["counter.js"] == (ROOT / "k6/counter.js").read_text()

@@ -1,11 +1,9 @@
-import base64
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,19 +15,14 @@ from perfkit.errors import PlanError
 from perfkit.show import levels as shown
 from perfkit.studies import sweep
 from perfkit.studies.catalogue import CATALOGUE
-from tests.conftest import ROOT, SMALL, command_of, undisturbed_run
-from tests.rig.test_process import gone_within
+from tests.support import ROOT
+from tests.support.notebooks import code_cells, images, outputs_of, text
+from tests.support.plans import SMALL
+from tests.support.processes import descendants, find, wait_for, wait_for_end
+from tests.support.trials import own_flags
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 BIN = Path(sys.executable).parent
-
-
-def read(path):
-    import nbformat  # it takes seconds, so nobody waits for it who only collects tests
-
-    notebook = nbformat.read(path, as_version=4)
-    nbformat.validate(notebook)
-    return notebook
 
 
 def run(*argv, cwd=ROOT, **environment):
@@ -39,37 +32,22 @@ def run(*argv, cwd=ROOT, **environment):
     )  # fmt: skip
 
 
-def outputs_of(path):
-    return [output for cell in read(path).cells for output in cell.get("outputs", [])]
-
-
-def images(path):
-    pictures = (output.get("data", {}).get("image/png") for output in outputs_of(path))
-    return [base64.b64decode(picture) for picture in pictures if picture]
-
-
-def text(path):
-    return "\n".join(output.get("data", {}).get("text/markdown", "") for output in outputs_of(path))
-
-
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_a_notebook_is_committed_clean_and_thin(path):
-    notebook = read(path)
-    assert notebook.metadata.kernelspec.name == "python3"
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.metadata.get("tags") for cell in code].count(["parameters"]) == 1
+    assert json.loads(path.read_text())["metadata"]["kernelspec"]["name"] == "python3"
+    code = code_cells(path)
+    assert [cell.tags for cell in code].count(["parameters"]) == 1
     for cell in code:
         assert cell.outputs == []
         assert cell.execution_count is None
-        if "parameters" not in cell.metadata.get("tags", []):
+        if "parameters" not in cell.tags:
             assert len(cell.source.splitlines()) <= 8
             assert not any(word in cell.source for word in ("def ", "class ", "for ", "while ", "plt."))
 
 
 @pytest.mark.parametrize("study", CATALOGUE.values(), ids=lambda study: study.name)
 def test_a_notebooks_parameters_are_those_of_its_study_with_the_same_defaults_and_help(study):
-    cells = read(ROOT / f"notebooks/{study.name}.ipynb").cells
-    (cell,) = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    (cell,) = [cell for cell in code_cells(ROOT / f"notebooks/{study.name}.ipynb") if "parameters" in cell.tags]
     lines = [f"{name} = {default!r}".replace("'", '"') for name, default in study.defaults.items()]
     helps = [parameter.help for parameter in study.parameters.values()]
     written = [line for line in cell.source.splitlines() if line and not line.startswith("#")]
@@ -89,31 +67,36 @@ def test_a_misspelt_parameter_is_refused_and_the_right_one_named():
 
 
 @pytest.mark.load
+def test_every_notebook_is_one_by_its_format():
+    import nbformat  # it takes five seconds
+
+    for path in NOTEBOOKS:
+        nbformat.validate(nbformat.read(path, as_version=4))
+
+
+@pytest.mark.load
 def test_papermill_runs_the_sweep_where_the_user_stands(tmp_path):
     """In the folder of the notebooks; that it does at the root too, `tests/rig/cluster/test_ssh.py` shows."""
     before = set((ROOT / "notebooks").iterdir())
 
-    def measure(folder):
-        told = run(
-            "papermill", "sweep.ipynb", tmp_path / "out.ipynb", "-p", "vus", "2,", "-p", "duration_s", 0.7,
-            "-p", "warmup_s", 0.3, "-p", "repeats", 1, "-p", "out", folder, cwd=ROOT / "notebooks",
-        )  # fmt: skip
-        assert told.returncode == 0, told.stderr[-2000:]
-        assert "unknown parameter" not in told.stderr
-
-    folder = undisturbed_run(measure, tmp_path, "turns", "solo")
-    runs = {path.name for path in tmp_path.glob("run-*")}
-    assert {path.name for path in tmp_path.iterdir()} == {*runs, "out.ipynb"}, "it wrote outside of out"
+    folder = tmp_path / "run"
+    told = run(
+        "papermill", "sweep.ipynb", tmp_path / "out.ipynb", "-p", "vus", "2,", "-p", "duration_s", 0.7,
+        "-p", "warmup_s", 0.3, "-p", "repeats", 1, "-p", "out", folder, cwd=ROOT / "notebooks",
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr[-2000:]
+    assert "unknown parameter" not in told.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "out.ipynb"}, "it wrote outside of out"
     assert set((ROOT / "notebooks").iterdir()) == before
     for method, servers in (("solo", 2), ("turns", 3)):
         table = perfkit.load(folder, method)
-        assert len(table) == servers
-        assert table["valid"].all(), table["flags"].tolist()
+        assert len(table[table["complete"]]) == servers
+        assert own_flags(table) == set()
     assert len(images(tmp_path / "out.ipynb")) >= 5
     assert "The answer." in text(tmp_path / "out.ipynb")
     first, *_ = (one for one in outputs_of(tmp_path / "out.ipynb"))
-    assert first["data"]["text/markdown"].startswith("**The answer.**"), "the place at the top is filled"
-    streams = [one["text"] for one in outputs_of(tmp_path / "out.ipynb") if one.output_type == "stream"]
+    assert "".join(first["data"]["text/markdown"]).startswith("**The answer.**"), "the place at the top is filled"
+    streams = ["".join(one["text"]) for one in outputs_of(tmp_path / "out.ipynb") if one["output_type"] == "stream"]
     assert sum(len(one.splitlines()) for one in streams) <= 6, streams
     assert any(re.search(r"^\d+ trials in \d+ s\n", one, re.MULTILINE) for one in streams)
     assert (folder / "trials.csv").exists()
@@ -122,6 +105,7 @@ def test_papermill_runs_the_sweep_where_the_user_stands(tmp_path):
             assert (folder / "figures" / f"{name}.{end}").stat().st_size > 5000
 
 
+@pytest.mark.full
 @pytest.mark.load
 def test_papermill_stops_at_a_misspelt_parameter_before_anything_starts(tmp_path):
     result = run(
@@ -137,15 +121,14 @@ def test_papermill_stops_at_a_misspelt_parameter_before_anything_starts(tmp_path
     [("vus = 0", "vus=0 is no whole number"), ("vus = '10,10'", "a level twice"), ("vuss = 5", "did you mean 'vus'")],
 )
 def test_a_notebooks_cells_stop_at_bad_input_before_anything_starts(tmp_path, injection, message):
-    parameters, placing, measuring = [
-        cell.source for cell in read(ROOT / "notebooks/sweep.ipynb").cells if cell.cell_type == "code"
-    ][:3]
+    parameters, placing, measuring = [cell.source for cell in code_cells(ROOT / "notebooks/sweep.ipynb")][:3]
     injected = f"# Parameters\n{injection}\nout = {str(tmp_path / 'run')!r}\n"
     with pytest.raises(PlanError, match=message):
         exec("\n".join((parameters, injected, placing, measuring)), {"In": ["", parameters, injected]})  # noqa: S102 - our own
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.full
 @pytest.mark.load
 def test_the_shell_runs_the_sweep_on_this_environments_kernel_with_progress(tmp_path):
     """A kernel of the same name that the user has must not be the one that runs."""
@@ -173,7 +156,7 @@ def test_the_shell_runs_the_sweep_on_this_environments_kernel_with_progress(tmp_
     assert "block 2/2" in told.stderr
     assert "4/4" in told.stderr
     assert "<00:" in told.stderr, "no time left is shown"
-    assert perfkit.load(tmp_path / "run")["valid"].all()
+    assert own_flags(perfkit.load(tmp_path / "run")) == set()
 
 
 @pytest.mark.parametrize(
@@ -197,6 +180,7 @@ def test_the_shell_refuses_bad_input_in_one_line(tmp_path, capsys, arguments, me
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.load
 def test_bad_input_gives_a_shell_exit_code_2_and_no_traceback(tmp_path):
     result = run(sys.executable, "-m", "perfkit", "sweep", "--vus", "0", "--out", tmp_path / "run")
     assert (result.returncode, "vus=0" in result.stderr, "Traceback" in result.stderr) == (2, True, False)
@@ -218,8 +202,8 @@ def test_make_hands_every_variable_on_as_an_option():
 
 
 @pytest.mark.load
-@pytest.mark.parametrize("stop", ["interrupt_kernel", "kill"])
-def test_a_kernel_that_is_stopped_or_killed_leaves_no_server_and_no_k6(tmp_path, descendants, stop):
+@pytest.mark.parametrize("stop", [pytest.param("interrupt_kernel", marks=pytest.mark.full), "kill"])
+def test_a_kernel_that_is_stopped_or_killed_leaves_no_server_and_no_k6(tmp_path, stop):
     """JupyterLab's stop button interrupts the kernel; a crash of it is a SIGKILL."""
     from jupyter_client.manager import KernelManager
 
@@ -227,26 +211,21 @@ def test_a_kernel_that_is_stopped_or_killed_leaves_no_server_and_no_k6(tmp_path,
     manager.start_kernel()
     client = manager.client()
     client.start_channels()
-    client.wait_for_ready(timeout=60)
+    client.wait_for_ready(timeout=120)
     asked = client.execute(
         f"import perfkit; perfkit.sweep(vus=[3], duration_s=20, repeats=1, out={str(tmp_path / 'run')!r})"
     )
     pid = manager.provisioner.process.pid
-    patience = time.monotonic() + 30
-    children = set()
-    while not any("counter.js" in command_of(child) for child in children):
-        assert time.monotonic() < patience, "k6 was not started"
-        time.sleep(0.1)
-        children = descendants(pid)
-    assert any("serve" in command_of(child) for child in children)
+    wait_for("k6 and server", lambda: find("counter.js", pid) and find("perfkit serve", pid))
+    children = descendants(pid)
     if stop == "kill":
         os.kill(pid, signal.SIGKILL)
     else:
         manager.interrupt_kernel()
         # A slow kernel may have answered wait_for_ready's question twice; that answer comes first.
-        while (reply := client.get_shell_msg(timeout=30))["parent_header"].get("msg_id") != asked:
+        while (reply := client.get_shell_msg(timeout=120))["parent_header"].get("msg_id") != asked:
             pass
         assert reply["content"]["ename"] == "KeyboardInterrupt"
-    assert gone_within(children, 5)
+    wait_for_end(children)
     client.stop_channels()
     manager.shutdown_kernel(now=True)

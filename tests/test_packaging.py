@@ -8,7 +8,7 @@ from itertools import chain
 import pytest
 import yaml
 
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 LOCK = (ROOT / "requirements.lock").read_text()
 PINS = re.findall(r"^([\w.-]+)==([^ ;\\]+)", LOCK, re.MULTILINE)

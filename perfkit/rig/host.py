@@ -27,7 +27,7 @@ from perfkit.rig import process
 PACKAGES = ("grpcio", "protobuf", "pygrpc-native", "uvloop", "perfkit")
 """Those whose code runs in a server while it is measured; the optional ones are recorded where installed."""
 
-MEASURING = ("perfkit/errors.py", "perfkit/design", "perfkit/subject", "perfkit/rig", "k6", "proto")
+MEASURING = ("perfkit/clock.py", "perfkit/errors.py", "perfkit/design", "perfkit/subject", "perfkit/rig", "k6", "proto")
 """What runs while a trial is measured, in servers, in k6 and around them."""
 
 

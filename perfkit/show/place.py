@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from perfkit.analysis.levels import SweepAnswer
 from perfkit.checkout import ROOT
+from perfkit.clock import Clock
 from perfkit.record.load import load_environment, load_plan
 from perfkit.show import draw, own_style, report, report_commit, report_studies, words
 from perfkit.show.curves import crossover as crossover_said
@@ -47,11 +48,12 @@ ANSWERS: dict[str, tuple[Callable[[Path], tuple[Markdown, Markdown]], Callable[[
 class Place:
     """A place in a notebook that is shown now and filled later, wherever the cell is that fills it."""
 
-    def __init__(self, study: str) -> None:
+    def __init__(self, study: str, clock: Clock = time) -> None:
         from IPython.display import display  # noqa: PLC0415 - a shell's command needs none
 
         self._say, self._figure = ANSWERS[study]
-        self._drawn_s = time.monotonic()
+        self._clock = clock
+        self._drawn_s = clock.monotonic()
         nothing = Markdown("")
         empty = (Markdown("*The answer stands here as soon as something is known.*"), nothing, nothing)
         self._handles = [display(one, display_id=True) for one in empty]  # type: ignore[no-untyped-call]
@@ -64,11 +66,11 @@ class Place:
         for handle, content in zip(self._handles, contents, strict=True):
             if handle is not None:  # outside a notebook there is none
                 handle.update(content)
-        self._drawn_s = time.monotonic()
+        self._drawn_s = self._clock.monotonic()
 
     def show_now_and_then(self, folder: Path) -> None:
         """Show it unless it was shown a moment ago; between two blocks of a run."""
-        if time.monotonic() - self._drawn_s >= LEAST_APART_S:
+        if self._clock.monotonic() - self._drawn_s >= LEAST_APART_S:
             self.show(folder, keep=False)
 
 

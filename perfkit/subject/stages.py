@@ -16,6 +16,7 @@ from perfkit.design.engines import STAGES_FILE
 from perfkit.subject.counters import Request
 from perfkit.subject.engines.workers import SUBMITTED, Submitted, Workers
 from perfkit.subject.state import State
+from perfkit.subject.work import OwnClock
 
 EVERY = 16
 
@@ -24,12 +25,12 @@ LAST = 200_000
 
 
 class Watched:
-    """When one call was where, ns by perf_counter."""
+    """When one call was where, ns by its server's own clock."""
 
     __slots__ = ("answered", "committed", "committing", "entered", "handed", "started", "submitted")
 
-    def __init__(self) -> None:
-        self.submitted = time.perf_counter_ns()
+    def __init__(self, now_ns: int) -> None:
+        self.submitted = now_ns
         self.started = self.handed = self.entered = self.committing = self.committed = self.answered = 0
 
     def stamps(self) -> tuple[int, ...]:
@@ -47,8 +48,8 @@ class Started(threading.local):
 class WatchingWorkers(Workers):
     """Workers that watch one call in EVERY."""
 
-    def __init__(self, count: int, started: Started) -> None:
-        self._started = started
+    def __init__(self, count: int, started: Started, clock: OwnClock) -> None:
+        self._started, self._clock = started, clock
         self._submitted = 0
         super().__init__(count)
 
@@ -57,11 +58,11 @@ class WatchingWorkers(Workers):
         if self._submitted % EVERY:
             self._calls.put((function, arguments))
         else:
-            self._calls.put((self._start, (Watched(), function, *arguments)))
+            self._calls.put((self._start, (Watched(self._clock.now_ns()), function, *arguments)))
         return SUBMITTED
 
     def _start(self, watched: Watched, function: Callable[..., object], *arguments: Any) -> None:
-        watched.started = time.perf_counter_ns()
+        watched.started = self._clock.now_ns()
         self._started.call = watched
         try:
             function(*arguments)
@@ -72,21 +73,23 @@ class WatchingWorkers(Workers):
 class WatchedRequest:
     """A request that notes when it enters the section and when it is answered."""
 
-    def __init__(self, request: Request, watched: Watched, inside: list[Watched], answered: "deque[Watched]") -> None:
+    def __init__(
+        self, request: Request, watched: Watched, inside: list[Watched], answered: "deque[Watched]", clock: OwnClock
+    ) -> None:
         self.by, self.key = request.by, request.key
         self.refuse = request.refuse
         self._request, self._watched = request, watched
-        self._inside, self._answered = inside, answered
-        watched.handed = time.perf_counter_ns()
+        self._inside, self._answered, self._clock = inside, answered, clock
+        watched.handed = clock.now_ns()
 
     def wanted(self) -> bool:  # noqa: D102
-        self._watched.entered = time.perf_counter_ns()
+        self._watched.entered = self._clock.now_ns()
         self._inside.append(self._watched)
         return self._request.wanted()
 
     def answer(self, count: int) -> None:  # noqa: D102
         self._request.answer(count)
-        self._watched.answered = time.perf_counter_ns()
+        self._watched.answered = self._clock.now_ns()
         self._answered.append(self._watched)
 
 
@@ -110,11 +113,11 @@ class WatchedState(State):
         if not self.inside:
             State.commit(self, calls)
             return
-        began = time.perf_counter_ns()
+        began = self.clock.now_ns()
         try:
             State.commit(self, calls)
         finally:
-            committed = time.perf_counter_ns()
+            committed = self.clock.now_ns()
             for one in self.inside:
                 one.committing, one.committed = began, committed
             self.inside.clear()
@@ -123,10 +126,10 @@ class WatchedState(State):
         """Return a request that notes where it is."""
         part = self._parts[request.key % len(self._parts)] if self._parts else self
         assert isinstance(part, WatchedState)  # noqa: S101 - as in split
-        return WatchedRequest(request, watched, part.inside, self.answered)
+        return WatchedRequest(request, watched, part.inside, self.answered, self.clock)
 
     def keep_seen(self, folder: Path) -> None:
         """Write when each watched call was where."""
-        ahead = time.time_ns() - time.perf_counter_ns()
+        ahead = time.time_ns() - self.clock.now_ns()
         lines = [",".join(str((stamp + ahead) // 1000) for stamp in one.stamps()) for one in self.answered]
         (folder / STAGES_FILE).write_text("".join(f"{line}\n" for line in lines))

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from perfkit.clock import Clock
+
 _STOPPED_NS = struct.Struct("=q")
 
 
@@ -16,7 +18,8 @@ class OwnClock:
     mid-wait would have waited for nothing.
     """
 
-    def __init__(self, stopped: Path | None = None) -> None:
+    def __init__(self, stopped: Path | None = None, clock: Clock = time) -> None:
+        self._clock = clock
         self._stopped: mmap.mmap | None = None
         if stopped:
             with stopped.open("rb") as file:
@@ -25,11 +28,11 @@ class OwnClock:
     def now_ns(self) -> int:
         """Return nanoseconds since some moment, but for those in which the server was stopped."""
         if self._stopped is None:
-            return time.perf_counter_ns()
+            return self._clock.monotonic_ns()
         # It changes only while nothing runs here, so that it must be the same before and after.
         while True:
             stopped_ns: int = _STOPPED_NS.unpack_from(self._stopped)[0]
-            now_ns = time.perf_counter_ns()
+            now_ns = self._clock.monotonic_ns()
             if _STOPPED_NS.unpack_from(self._stopped) == (stopped_ns,):
                 return now_ns - stopped_ns
 
@@ -43,7 +46,7 @@ class OwnClock:
     def sleep(self, duration_s: float) -> None:
         """Wait so long by this clock."""
         for some_s in self.waits(duration_s):
-            time.sleep(some_s)
+            self._clock.sleep(some_s)
 
 
 def burn(duration_us: int) -> None:

@@ -2,61 +2,15 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from perfkit.analysis import comparison, controls, statistics, stopping
+from perfkit.analysis import comparison, statistics
 from perfkit.analysis.comparison import A_DEARER, B_DEARER, NO_RELEVANT, NOT_KNOWN, NOT_TRUSTED
 from perfkit.record.load import load
 from perfkit.record.validity import FLAGS
 from perfkit.show import words
-from tests.conftest import plan_compare
-
-PLAN = plan_compare(method="joint")
-NO_SOLO = pd.DataFrame(columns=["block", "method", "role", "vus", "took_s", "valid", "complete", "flags"])
-
-
-def joint(ratio=1.05, blocks=12, sd=0.005, aa=1.0, handicap=1.12, base_us=100.0, drift=0.1, seed=0, flags=""):
-    """Joint trials whose true ratios are known; the machine drifts far more than the arms differ."""
-    random = np.random.default_rng(seed)
-    rows = []
-    for block in range(blocks):
-        speed = math.exp(random.normal(0, drift))
-        for role, true in (("a", 1.0), ("aa", aa), ("handicap", handicap), ("b", ratio)):
-            cost = base_us * speed * true * math.exp(random.normal(0, sd))
-            rows.append(
-                {"block": block, "attempt": 0, "method": "joint", "role": role, "vus": 20,
-                 "cpu_per_call_us": cost, "burn_us": 10 * (role == "handicap"), "took_s": 4.0, "valid": True,
-                 "complete": True, "flags": flags, "started_at": f"{block}", "rate": None,
-                 "server_cpu_s": 1.0, "own_s": 1.0}
-            )  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def alone(ratio=1.05, blocks=12, sd=0.03, handicap=1.12, seed=1, flags="", valid=True):
-    """Solo trials in the same blocks, each at a speed of its own; latency and throughput differ by the same ratio."""
-    random = np.random.default_rng(seed)
-    rows = []
-    for block in range(blocks):
-        for role, true in (("a", 1.0), ("handicap", handicap), ("b", ratio)):
-            cost = 100.0 * true * math.exp(random.normal(0, sd))
-            rows.append(
-                {"block": block, "attempt": 0, "method": "solo", "role": role, "vus": 20,
-                 "cpu_per_call_us": cost, "took_s": 3.0,
-                 "valid": valid, "complete": True, "flags": flags, "started_at": f"{block}{role}",
-                 "rate": None, "server_cpu_s": 1.0, "own_s": 1.0,
-                 "throughput_rps": 1e6 / cost, "p50_ms": cost / 5, "p95_ms": cost / 4, "p99_ms": cost / 3}
-            )  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def answer(plan=PLAN, **options):
-    return comparison.answer(plan, joint(**options), NO_SOLO)
-
-
-def primary(plan, **options):
-    """What `answer` says first, without the rest, for simulations."""
-    return stopping.primary(plan, controls.role_logs(controls.by_block(joint(**options)), "b").tolist())
+from tests.support.comparisons import NO_SOLO, PLAN, alone, answer, by_turns, joint, primary
+from tests.support.plans import plan_compare
 
 
 @pytest.mark.parametrize(
@@ -87,6 +41,7 @@ def test_a_difference_beyond_the_margin_with_known_sign_is_told_by_how_much():
     assert "95 % interval +" in words.sentence(told)
 
 
+@pytest.mark.slow
 def test_a_difference_as_large_as_the_detectable_one_is_found_four_times_out_of_five():
     # Without the check of steadiness, which widens 1 interval in 7 in vain.
     plan = plan_compare(method="joint", precision_pct=0)
@@ -99,6 +54,7 @@ def test_a_difference_as_large_as_the_detectable_one_is_found_four_times_out_of_
     assert 0.73 <= found / 300 <= 0.87
 
 
+@pytest.mark.slow
 def test_no_difference_is_told_as_one_in_about_one_of_twenty_studies():
     differ = [primary(PLAN, ratio=1.0, blocks=8, seed=seed).differs for seed in range(400)]
     assert 0.025 <= sum(differ) / 400 <= 0.08
@@ -184,11 +140,6 @@ def test_two_methods_that_decide_opposite_signs_are_not_trusted_and_both_numbers
     assert agreed.contradicts is None
     undecided = comparison.answer(PLAN, joint(ratio=0.97, sd=0.002), alone(ratio=1.01, sd=0.05))
     assert undecided.contradicts is None
-
-
-def by_turns(flags="", **options):
-    table = joint(flags=flags, **options).assign(method="turns")
-    return table.assign(throughput_rps=1e6 / table["cpu_per_call_us"])
 
 
 def test_by_turns_throughput_speaks_unless_k6_was_what_was_measured():

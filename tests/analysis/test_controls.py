@@ -4,14 +4,15 @@ import pytest
 from perfkit.analysis import comparison, controls
 from perfkit.analysis.comparison import NOT_TRUSTED
 from perfkit.show import words
-from tests.analysis.test_comparison import NO_SOLO, PLAN, alone, answer, joint
-from tests.conftest import plan_compare
+from tests.support.comparisons import NO_SOLO, PLAN, alone, answer, joint
+from tests.support.plans import plan_compare
 
 
 def judged(paired, solo=NO_SOLO):
     return controls.judge(PLAN, paired, solo)
 
 
+@pytest.mark.slow
 def test_good_controls_hardly_ever_fail_and_a_biased_instrument_nearly_always_does():
     good = [judged(joint(blocks=10, seed=seed))["aa"].ok for seed in range(300)]
     biased = [judged(joint(blocks=10, seed=seed, aa=1.02))["aa"].ok for seed in range(300)]
@@ -27,6 +28,7 @@ def test_the_handicap_is_judged_against_solo_trials_of_it_too(effect, ok):
     assert (told.verdict == NOT_TRUSTED) != ok
 
 
+@pytest.mark.slow
 def test_solo_trials_too_noisy_to_contradict_the_handicap_do_not_fail_it():
     fails = [not judged(joint(seed=seed), alone(sd=0.06, seed=1000 + seed))["handicap"].ok for seed in range(200)]
     assert sum(fails) <= 10  # at most the 1 in 20 of its interval

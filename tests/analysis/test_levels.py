@@ -8,7 +8,7 @@ import pytest
 from perfkit.analysis import levels
 from perfkit.analysis.verdict import CHEAPER, DEARER, NO_RELEVANT, NOT_KNOWN
 from perfkit.show import levels as shown
-from tests.conftest import plan_sweep
+from tests.support.plans import plan_sweep
 
 A, B = "threads/mutex?workers=10", "threads/inputQ?workers=10"
 PATTERN = {A: "mutex", B: "inputQ"}
@@ -115,6 +115,7 @@ def test_throughput_gives_no_verdict_where_servers_waited_for_their_load():
     assert any(line.endswith("| the servers waited |") for line in shown.table_lines(told))
 
 
+@pytest.mark.slow
 def test_over_all_levels_a_false_alarm_is_as_rare_as_promised():
     """300 sweeps of equal arms: at most 1 in 20, within two standard errors, calls any level dearer or cheaper."""
     found = [judged((1.0,) * 5, seed=seed) for seed in range(300)]
@@ -122,11 +123,13 @@ def test_over_all_levels_a_false_alarm_is_as_rare_as_promised():
     assert sum(one.turns for one in found) <= 22
 
 
+@pytest.mark.slow
 def test_equivalence_is_hardly_ever_claimed_at_the_margin():
     wrong = [NO_RELEVANT in judged((1.03,) * 5, seed=seed).verdicts for seed in range(300)]
     assert sum(wrong) <= 22
 
 
+@pytest.mark.slow
 def test_levels_that_differ_by_4_pct_are_found_4_times_out_of_5():
     found = [judged((1.02, 1.02, 1.0, 0.98, 0.98), seed=seed).turns for seed in range(200)]
     assert sum(found) >= 160

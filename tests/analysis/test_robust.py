@@ -9,8 +9,8 @@ from perfkit.analysis.comparison import A_DEARER, B_DEARER, NO_RELEVANT, NOT_KNO
 from perfkit.analysis.several import robust
 from perfkit.analysis.several.robust import DEPENDS
 from perfkit.show.several import robust as shown
-from tests.analysis.test_comparison import NO_SOLO, by_turns
-from tests.conftest import plan_compare
+from tests.support.comparisons import NO_SOLO, by_turns
+from tests.support.plans import plan_compare
 
 
 def judged(plan, ratio, blocks=12, sd=0.004):
@@ -80,6 +80,7 @@ def test_two_generators_are_told_with_both_numbers():
     assert "under h2load at 20 VUs" in text
 
 
+@pytest.mark.slow
 def test_effects_of_no_factor_are_found_by_chance_1_time_in_20():
     assert sum(_moved(seed) for seed in range(100)) <= 11  # 5, within three standard errors
 

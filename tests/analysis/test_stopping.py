@@ -7,7 +7,7 @@ from scipy import stats
 
 from perfkit.analysis import stopping
 from perfkit.analysis.stopping import CHECKED_BLOCKS, FIRST_STAGE
-from tests.conftest import plan_compare, plan_sweep
+from tests.support.plans import plan_compare, plan_sweep
 
 PLAN = plan_compare()
 
@@ -62,6 +62,7 @@ def test_the_interval_holds_its_level_under_the_stop_rule_and_is_hardly_wider():
     assert len(set(lengths)) > 5, "the rule never had to decide"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blocks", [wilder, correlated])
 def test_where_an_assumption_does_not_hold_the_interval_does_or_nothing_is_concluded(blocks):
     held, refused, *_ = zip(*studies(blocks), strict=True)
@@ -80,6 +81,7 @@ def test_steins_interval_alone_would_not_hold_there(blocks):
     assert hits / 400 < 0.88
 
 
+@pytest.mark.slow
 def test_stopping_when_a_plain_interval_looks_narrow_would_not_hold_its_level():
     """Why the rule has two stages: the obvious one stops at spreads that are small by chance."""
     hits, studies = 0, 2000
@@ -134,6 +136,7 @@ def test_a_sweep_ends_after_its_blocks(result):
     assert [stopping.is_over(plan, done[: 2 * blocks]) for blocks in range(4)] == [False, False, False, True]
 
 
+@pytest.mark.slow
 def test_an_extended_comparison_errs_hardly_more_often_than_one_that_was_not():
     """Somebody stops when the answer excludes 1, and else goes on, three times: the worst use of an extension."""
     random, wrong, uncorrected = np.random.default_rng(6), 0, 0

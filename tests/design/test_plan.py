@@ -11,7 +11,7 @@ from perfkit.design.paired import Pilot, piloted
 from perfkit.design.parameters import STUDY_LEVELS
 from perfkit.design.plan import SOLO, TURNS
 from perfkit.errors import PlanError
-from tests.conftest import plan_compare, plan_sweep
+from tests.support.plans import plan_compare, plan_sweep
 
 
 def levels_of(plan):

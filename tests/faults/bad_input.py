@@ -8,11 +8,11 @@ import pytest
 
 from perfkit import notebooks
 from perfkit.errors import PerfkitError
-from tests.faults.bench import FAULTS, PLAN, Bench, fault
+from tests.faults.bench import PLAN, QUICK, TEST, Bench, fault
 
 
 def _refusal(name: str, **changes: object) -> None:
-    FAULTS[name] = lambda bench: bench.refused(**changes)
+    fault(name, QUICK)(lambda bench: bench.refused(**changes))
 
 
 _refusal("no VU (`vus=0`)", vus=0)
@@ -31,14 +31,14 @@ _refusal("more cores than there are (`server_cpus=4096`)", server_cpus=4096)
 _refusal("stages of an engine that can't be watched", stages=True, arms="asyncio/mutex")
 
 
-@fault("a misspelt parameter (`vuss`)")
+@fault("a misspelt parameter (`vuss`)", QUICK)
 def _(_bench: Bench) -> tuple[str, str]:
     with pytest.raises(PerfkitError) as told:
         notebooks.check_parameters("sweep", ["# Parameters\nvuss = 500\n"])
     return str(told.value), "nothing was started"
 
 
-@fault("a k6 that is too old")
+@fault("a k6 that is too old", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     path = bench.folder / "k6"
     path.write_text("#!/bin/sh\necho 'k6 v0.57.0 (go1.23)'\n")
@@ -46,12 +46,12 @@ def _(bench: Bench) -> tuple[str, str]:
     return bench.refused(k6=str(path))
 
 
-@fault("a limit of 64 open files")
+@fault("a limit of 64 open files", TEST)
 def _(bench: Bench) -> tuple[str, str]:
     told = subprocess.run(
         [sys.executable, "-c", f"import perfkit; perfkit.sweep(**{PLAN!r}, out={str(bench.out)!r})"],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)),
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=150,
     )  # fmt: skip
     assert not bench.out.exists()
     return told.stderr.strip().splitlines()[-1].partition(": ")[2], "nothing was started"

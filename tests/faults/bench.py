@@ -1,74 +1,100 @@
-"""Where a fault is done to the real thing: each returns (what happened, what was kept)."""
+"""Where a fault is done: each returns (what happened, what was kept)."""
 
 import contextlib
-import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import psutil
 import pytest
 
 import perfkit
-from perfkit.analysis.stopping import is_over
+from perfkit.design.plan import Trial
 from perfkit.errors import PerfkitError
-from perfkit.record.load import is_fulfilled, load_plan
+from perfkit.record.results import TrialResult
 from perfkit.rig import trial
-from tests.conftest import FAULTS_SEEN, OF_THE_MINUTE, command_of, on_disk
-from tests.rig.test_process import gone_within
+from perfkit.rig.trial.here import Measured, broken
+from tests.support.disks import on_disk
+from tests.support.processes import descendants, find, wait_for, wait_for_end
+from tests.support.trials import own_flags
 
 PLAN = {"vus": [2], "method": "solo", "duration_s": 0.7, "warmup_s": 0.3, "repeats": 1}
 """Two trials."""
 
-FAULTS: dict[str, Callable[["Bench"], tuple[str, str]]] = {}
+STRUCK = {**PLAN, "duration_s": 3}
+"""Two trials long enough that something is done in the middle of one."""
+
+QUICK = ()
+TEST = (pytest.mark.load,)
+FULL = (pytest.mark.load, pytest.mark.full)
+"""The marks of a fault's row: those of `make quick`, where no load is started; of `make test`; of `make test-all`."""
+
+
+Place = TypeVar("Place")
+
+
+@dataclass(frozen=True)
+class Fault(Generic[Place]):
+    """A row of the table: how it is done in a place, and which command does it."""
+
+    do: Callable[[Place], tuple[str, str]]
+    marks: tuple[pytest.MarkDecorator, ...]
+
+
+FAULTS: dict[str, Fault["Bench"]] = {}
+
+
+def rows(faults: Mapping[str, Fault[Any]]) -> list[object]:
+    """Return the names of faults as pytest's parameters."""
+    return [pytest.param(name, marks=fault.marks) for name, fault in faults.items()]
 
 
 class Bench:
     """Where a fault is done."""
 
-    def __init__(
-        self,
-        folder: Path,
-        finished_run: Path,
-        monkeypatch: pytest.MonkeyPatch,
-        descendants: Callable[[int], set[int]],
-    ) -> None:
-        self.folder, self.monkeypatch, self.descendants = folder, monkeypatch, descendants
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, simulated: Callable[..., TrialResult]) -> None:
+        self.folder, self.monkeypatch, self._simulated = folder, monkeypatch, simulated
         self.out = folder / "run"
-        self.disk = on_disk(folder)
-        self._finished_run = finished_run
+
+    @property
+    def disk(self) -> Path:
+        return on_disk(self.folder)
+
+    @contextmanager
+    def simulated_trials(self, *happens: Callable[[TrialResult], TrialResult]) -> Iterator[None]:
+        """Have trials that take no time and no load; in the first of them happens the first of these, and so on."""
+        left = [*happens]
+
+        def measure(one: Trial, attempt: int, *_: object) -> Measured:
+            result = self._simulated(one, attempt=attempt)
+            try:
+                return left.pop(0)(result) if left else result, [{}]
+            except PerfkitError as error:
+                raise broken(one, error) from error
+
+        with self.monkeypatch.context() as patch:
+            patch.setattr(trial, "measure", measure)
+            yield
 
     def finish(self) -> None:
         """Have a finished run of PLAN in `out`."""
-        shutil.copytree(self._finished_run, self.out)
+        with self.simulated_trials():
+            perfkit.sweep(**PLAN, out=self.out)
 
     @property
     def trials(self) -> bytes:
         path = self.out / "trials.jsonl"
         return path.read_bytes() if path.exists() else b""
 
-    def processes(self, ancestor: int) -> list[tuple[int, str]]:
-        """Give (pid, command line) of all that descends from a process."""
-        return [(pid, command_of(pid)) for pid in self.descendants(ancestor)]
-
-    def commands(self, ancestor: int) -> list[str]:
-        return [command for _, command in self.processes(ancestor)]
-
-    def child(self, name: str) -> int | None:
-        return next((pid for pid, command in self.processes(os.getpid()) if name in command), None)
-
-    def wait_for_second_trial(self) -> None:
-        """Return when its load is on: k6 is there before the server that it calls."""
-        patience = time.monotonic() + 60
-        while not (self.trials.count(b"\n") == 1 and _is_connected(self.child("counter.js"))):
-            assert time.monotonic() < patience, "no second trial"
-            time.sleep(0.02)
-        time.sleep(0.5)
+    def wait_for_second_trial(self, parent: int = 0) -> None:
+        """Return when its load is on, in this process or another: k6 is there before the server that it calls."""
+        wait_for("a second trial", lambda: self.trials.count(b"\n") == 1 and _is_connected(find("counter.js", parent)))
 
     def refused(self, **changes: object) -> tuple[str, str]:
         """Start a sweep that is to be refused before anything is started."""
@@ -90,47 +116,41 @@ class Bench:
 
         striking = threading.Thread(target=strike)
         striking.start()
-        try:
-            perfkit.sweep(**PLAN, out=self.out)
-            happened = self.noted()
-        except PerfkitError as error:
-            happened = str(error)
+        with pytest.raises(PerfkitError) as told:
+            perfkit.sweep(**STRUCK, out=self.out)
         striking.join()
-        self.monkeypatch.undo()
         mend()
-        return happened, self.continued()
+        return str(told.value), self.continued(STRUCK)
 
     def own_process(
-        self, call: str, begun: Callable[[int], None], act: Callable[[subprocess.Popen[bytes]], None], within_s: float
+        self, call: str, begun: Callable[[int], None], act: Callable[[subprocess.Popen[bytes]], None]
     ) -> str:
         """Make a call of perfkit in a process of its own, act on that once it has begun; return what it said on stderr.
 
-        Nothing that descends from it may be there, running or stopped, `within_s` seconds after its end.
+        Nothing that descends from it may be left, running or stopped.
         """
         # What a shell has started in the background ignores SIGINT, and hands that on.
         begin = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
         run = subprocess.Popen([sys.executable, "-c", f"{begin}; import perfkit; {call}"], stderr=subprocess.PIPE)
         begun(run.pid)
-        children = self.descendants(run.pid)
+        children = descendants(run.pid)
         act(run)
-        _, said = run.communicate(timeout=60)
-        assert gone_within(children, within_s), "something outlived it"
+        _, said = run.communicate(timeout=150)
+        wait_for_end(children)
         return said.decode()
 
-    def noted(self) -> str:
-        several = perfkit.load(self.out)["flags"].str.split("; ").explode()
-        (flagged,) = {*several} - {"", *OF_THE_MINUTE} or {"nothing"}
-        return f"the trial is flagged: {flagged}"
+    def flagged(self) -> str:
+        """Return how the one flag is said that a trial has beside those of interference."""
+        (flag,) = own_flags(perfkit.load(self.out)) or {"nothing"}
+        return f"the trial is flagged: {flag}"
 
-    def continued(self) -> str:
-        """Start the same again where it did not end; every trial on file must still be there."""
-        before = self.trials
-        if not is_fulfilled(self.out, load_plan(self.out), is_over):
-            perfkit.sweep(**PLAN, out=self.out)
-            assert self.trials.startswith(before)
-            assert perfkit.load(self.out)["complete"].sum() == 2
-            return f"{len(before.splitlines())} finished trial; the same start again ran to the end"
-        return f"all {len(before.splitlines())} trials, the flagged one counts for nothing"
+    def continued(self, plan: dict[str, object]) -> str:
+        """Start the same again; every trial on file must still be there."""
+        before = self.trials.rpartition(b"\n")[0] + b"\n"  # less a torn last line
+        perfkit.sweep(**plan, out=self.out)
+        assert self.trials.startswith(before)
+        assert perfkit.load(self.out)["complete"].sum() == 2
+        return f"{len(before.splitlines())} finished trial; the same start again ran to the end"
 
     def fake_k6(self, body: str) -> str:
         path = self.folder / "k6"
@@ -159,9 +179,9 @@ def fits(pattern: str, text: str) -> bool:
     return bool(re.fullmatch(".*".join(map(re.escape, pattern.split("…"))), " ".join(text.split())))
 
 
-def comes_out(page: Path, name: str, outcome: tuple[str, str]) -> None:
+def comes_out(page: Path, name: str, outcome: tuple[str, str], request: pytest.FixtureRequest) -> None:
     """See that a fault came out as a page's table has it."""
-    FAULTS_SEEN.append(" | ".join((name, *outcome)))
+    request.node.user_properties.append(("fault", " | ".join((name, *outcome))))
     for expected, really in zip(table(page)[name], outcome, strict=True):
         assert fits(expected, really), really
 
@@ -177,9 +197,9 @@ def fill(disk: Path) -> Path:
     return filler
 
 
-def fault(name: str):
+def fault(name: str, marks: tuple[pytest.MarkDecorator, ...] = FULL):
     def add(function: Callable[[Bench], tuple[str, str]]) -> Callable[[Bench], tuple[str, str]]:
-        FAULTS[name] = function
+        FAULTS[name] = Fault(function, marks)
         return function
 
     return add

@@ -2,25 +2,28 @@
 
 import json
 
+import pytest
+
 import perfkit
 from perfkit.errors import PerfkitError
-from tests.faults.bench import PLAN, Bench, fault
+from perfkit.record.results import TrialResult
+from tests.faults.bench import PLAN, QUICK, Bench, fault
 
 
-@fault("a folder with something else in it")
+@fault("a folder with something else in it", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     bench.out.mkdir()
     (bench.out / "thesis.txt").write_text("mine")
     return bench.refused()
 
 
-@fault("a finished run's folder")
+@fault("a finished run's folder", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     bench.finish()
     return bench.refused()
 
 
-@fault("another plan's folder")
+@fault("another plan's folder", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     bench.finish()
     return bench.refused(seed=2)
@@ -32,31 +35,31 @@ def _edited(bench: Bench, name: str, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-@fault("a run folder of a newer schema")
+@fault("a run folder of a newer schema", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     _edited(bench, "plan.json", schema=99)
     return bench.refused()
 
 
-@fault("another machine's folder")
+@fault("another machine's folder", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     _edited(bench, "environment.json", machine="elsewhere")
     return bench.refused()
 
 
-@fault("a folder measured with other code")
+@fault("a folder measured with other code", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     _edited(bench, "environment.json", code="0123456789abcdef")
     return bench.refused()
 
 
-@fault("a folder of perfkit 0.1, which kept no digest of the code")
+@fault("a folder of perfkit 0.1, which kept no digest of the code", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     _edited(bench, "environment.json", code="")
     return bench.refused()
 
 
-@fault("a hand-edited line in `trials.jsonl`")
+@fault("a hand-edited line in `trials.jsonl`", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     bench.finish()
     path = bench.out / "trials.jsonl"
@@ -64,7 +67,7 @@ def _(bench: Bench) -> tuple[str, str]:
     return bench.refused()
 
 
-@fault("a torn last line in `trials.jsonl`")
+@fault("a torn last line in `trials.jsonl`", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     bench.finish()
     path = bench.out / "trials.jsonl"
@@ -72,21 +75,23 @@ def _(bench: Bench) -> tuple[str, str]:
     first = whole.index(b"\n") + 1
     path.write_bytes(whole[: first + 100])
     assert len(perfkit.load(bench.out)) == 1
-    perfkit.sweep(**PLAN, out=bench.out)
+    with bench.simulated_trials():
+        kept = bench.continued(PLAN)
     assert bench.trials.startswith(whole[:first] + b"{")
-    assert perfkit.load(bench.out)["complete"].sum() == 2
-    return "a warning; the torn trial is left out", "1 finished trial; the same start again ran to the end"
+    return "a warning; the torn trial is left out", kept
 
 
-@fault("two sweeps into one folder")
+@fault("two sweeps into one folder", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     told = []
 
-    def second() -> None:
-        try:
+    def second(result: TrialResult) -> TrialResult:
+        with pytest.raises(PerfkitError) as refused:
             perfkit.sweep(**PLAN, out=bench.out)
-        except PerfkitError as error:
-            told.append(str(error))
+        told.append(str(refused.value))
+        return result
 
-    bench.broken(second)
+    with bench.simulated_trials(second):
+        perfkit.sweep(**PLAN, out=bench.out)
+    assert perfkit.load(bench.out)["complete"].sum() == 2
     return told[0], "the first sweep, which went on to its end"

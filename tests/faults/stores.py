@@ -16,8 +16,9 @@ from perfkit.design.arms import parse_arm
 from perfkit.errors import ServerError
 from perfkit.subject.serve import state_of
 from perfkit.subject.stores import append, sqlite
-from tests.conftest import ROOT, served
-from tests.faults.bench import Bench, fault, fill
+from tests.faults.bench import QUICK, TEST, Bench, fault, fill
+from tests.support import ROOT
+from tests.support.servers import served
 
 FILES = {"sqlite": sqlite.NAME, "append": append.NAME}
 
@@ -25,7 +26,7 @@ COUNT = 40
 """What each store holds before the fault is done."""
 
 
-@fault("a store in memory (`store=sqlite` with a run folder on tmpfs)")
+@fault("a store in memory (`store=sqlite` with a run folder on tmpfs)", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     bench.out = Path("/dev/shm") / f"perfkit-{os.getpid()}"  # noqa: S108 - the folder that must be refused
     return bench.refused(arms="mutex?store=sqlite")
@@ -57,7 +58,7 @@ def _filled(disk: Path, store: str) -> tuple[str, str]:
                 told.append(stub.increment(counter_pb2.incrementBy(value=1)).count)
         except grpc.RpcError as error:
             assert error.code() == grpc.StatusCode.INTERNAL  # noqa: PT017 - what comes before it may succeed
-        _, said = server.communicate(timeout=20)
+        _, said = server.communicate(timeout=120)
     assert server.returncode == 2
     filler.unlink()
     state = state_of(parse_arm(arm, 1), files)
@@ -117,37 +118,37 @@ def _statement(text: str) -> Callable[[Path], None]:
     return execute
 
 
-@fault("a database that is none")
+@fault("a database that is none", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     return _damaged(bench, "sqlite", _written(0, b"no database at all"))
 
 
-@fault("a database with a damaged page")
+@fault("a database with a damaged page", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     return _damaged(bench, "sqlite", _written(4096, bytes([255]) * 2000))
 
 
-@fault("a database of another schema")
+@fault("a database of another schema", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     return _damaged(bench, "sqlite", _statement("PRAGMA user_version = 7"))
 
 
-@fault("a database of another program")
+@fault("a database of another program", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     return _damaged(bench, "sqlite", _statement("PRAGMA application_id = 0; CREATE TABLE thesis (chapter)"))
 
 
-@fault("a log of another version")
+@fault("a log of another version", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     return _damaged(bench, "append", _written(0, b"perfkit count 9\n"))
 
 
-@fault("a log with a damaged record in its middle")
+@fault("a log with a damaged record in its middle", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     return _damaged(bench, "append", _written(len(append.MAGIC) + 5, b"\xff\xff"))
 
 
-@fault("a log with a torn last record")
+@fault("a log with a torn last record", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     with _counted(bench, "append") as file:
         with file.open("ab") as end:
@@ -163,7 +164,7 @@ def _locked(bench: Bench, store: str) -> tuple[str, str]:
     with _counted(bench, store) as file, served(arm, file.parent) as (stub, _):
         second = subprocess.run(
             [sys.executable, "-m", "perfkit", "serve", f"--arm={arm}", "--port=0", f"--folder={file.parent}"],
-            cwd=ROOT, capture_output=True, text=True, check=False, timeout=20,
+            cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
         assert (second.returncode, second.stdout) == (2, "")
         count = stub.increment(counter_pb2.incrementBy(value=1)).count
@@ -176,6 +177,6 @@ def _(bench: Bench) -> tuple[str, str]:
     return _locked(bench, "sqlite")
 
 
-@fault("a second server on a store's files (`store=append`)")
+@fault("a second server on a store's files (`store=append`)", TEST)
 def _(bench: Bench) -> tuple[str, str]:
     return _locked(bench, "append")

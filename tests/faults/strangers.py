@@ -21,22 +21,29 @@ from perfkit.design.arms import parse_arm
 from perfkit.design.plan import Load
 from perfkit.errors import PerfkitError, PlanError
 from perfkit.record import runs
-from perfkit.record.validity import flags, is_valid
+from perfkit.record.validity import LEAST_CALL_US, flags
 from perfkit.rig import family, generators, host, machine, process, trial  # noqa: F401 - machine is used from outside
 from perfkit.show import draw, words
-from tests.conftest import plan_compare, plan_sweep, solo
-from tests.faults.bench import PLAN, Bench, fault
-from tests.rig.test_foreign import SERVER as FOREIGN
+from tests.faults.bench import PLAN, QUICK, TEST, Bench, fault
+from tests.support.plans import plan_compare, plan_sweep, solo
+from tests.support.processes import command_of, descendants, wait_for
+from tests.support.servers import COUNTED, foreign
+from tests.support.trials import own_flags
 
 LOAD = Load(2, 0.2, 1.0)
+
+K6_LEAST_S = 10e-6
+"""k6 needs several times as much CPU time for a call on any machine; a shell that waits for it needs none."""
 
 NO_TRIAL, NOTHING = "no trial was made of it", "nothing was started"
 
 
 def _measured(arm: str, k6: str = "k6", **placement: float):
-    """One solo trial."""
+    """One solo trial, which a neighbour may have disturbed and nothing else."""
     one = solo(parse_arm(arm, 4), LOAD)
-    return trial.measure(one, 0, generators.find([LOAD], k6), trial.place(pin=True, **placement))[0]
+    result, _ = trial.measure(one, 0, generators.find([LOAD], k6), trial.place(pin=True, **placement))
+    assert own_flags(result) == set()
+    return result
 
 
 def _refused(arm: str, **placement: float) -> tuple[str, str]:
@@ -45,10 +52,8 @@ def _refused(arm: str, **placement: float) -> tuple[str, str]:
     return str(told.value), NO_TRIAL
 
 
-def _server(bench: Bench, message: str = 'f"Incremented value is {self.count}"', before: str = "") -> str:
-    path = bench.folder / "server.py"
-    path.write_text(before + FOREIGN.replace("MESSAGE", message))
-    return f"{sys.executable} {path} {{port}}"
+def _server(bench: Bench, message: str = COUNTED, before: str = "") -> str:
+    return foreign(bench.folder, message, before)
 
 
 def _altered(bench: Bench, old: str, new: str) -> str:
@@ -68,8 +73,9 @@ def _script(bench: Bench) -> str:
 
 @fault("k6 behind a shell script")
 def _(bench: Bench) -> tuple[str, str]:
-    direct, behind = (_measured("threads/mutex", k6).generator_busy for k6 in ("k6", _script(bench)))
-    assert behind == pytest.approx(direct, rel=0.5)
+    result = _measured("threads/mutex", _script(bench))
+    (one,) = result.generators
+    assert one.usage.cpu_s / result.served[0].calls.acknowledged > K6_LEAST_S
     return "its CPU time is read as without", "the trial"
 
 
@@ -78,19 +84,16 @@ def _(bench: Bench) -> tuple[str, str]:
     call = f"perfkit.sweep(**{ {**PLAN, 'duration_s': 20}!r}, k6={_script(bench)!r}, out={str(bench.out)!r})"
 
     def begun(pid: int) -> None:
-        while sum("counter.js" in one for one in bench.commands(pid)) < 2:
-            pass
+        wait_for("k6 and its script", lambda: sum("counter.js" in command_of(one) for one in descendants(pid)) >= 2)
 
-    bench.own_process(call, begun, lambda run: run.kill(), 5)
+    bench.own_process(call, begun, lambda run: run.kill())
     return "server, script and k6 end with it", NO_TRIAL
 
 
 @fault("a server of two processes")
 def _(bench: Bench) -> tuple[str, str]:
-    alone, behind = (_measured(f"exec:{one}") for one in (
-        _server(bench), f"/bin/sh -c '{_server(bench)}; exit $?'"))  # fmt: skip
-    cost = [one.served[0].cpu_per_call_us(LOAD) for one in (alone, behind)]
-    assert cost[1] == pytest.approx(cost[0], rel=0.5)
+    result = _measured(f"exec:/bin/sh -c '{_server(bench)}; exit $?'")
+    assert result.served[0].cpu_per_call_us(LOAD) > LEAST_CALL_US, "of the shell alone it would be next to nothing"
     return "the CPU time of both counts", "the trial"
 
 
@@ -99,18 +102,19 @@ def _(_bench: Bench) -> tuple[str, str]:
     group = Path("/sys/fs/cgroup/cpu/perfkit-test")
     try:
         group.mkdir()
-        (group / "cpu.cfs_quota_us").write_text("110000")  # of two cores
+        (group / "cpu.cfs_quota_us").write_text("30000")  # of a tenth of a second
     except OSError as error:
         pytest.skip(f"this machine lets nobody make a control group ({error.strerror})")
     said = (
         "import sys; sys.path.insert(0, '.')\n"
-        "from tests.faults.strangers import _measured, flags, machine\n"
+        "from perfkit.record.validity import flags\n"
+        "from tests.faults.strangers import _measured, machine\n"
         "print(machine.quota(), 'throttled' in flags(_measured('threads/mutex')))"
     )
     enter = f'echo $$ > {group}/tasks; exec {sys.executable} -c "$0"'
     told = subprocess.run(["/bin/sh", "-c", enter, said], cwd=ROOT, capture_output=True, text=True, check=True)
     group.rmdir()
-    assert told.stdout.split() == ["1.1", "True"]
+    assert told.stdout.split() == ["0.3", "True"]
     return (
         "the doctor names it; the trial is flagged: throttled",
         "the trial, without a verdict on throughput",
@@ -131,16 +135,18 @@ def _(_bench: Bench) -> tuple[str, str]:
 
 @fault("`http_proxy`, `GRPC_TRACE`, `PYTHONDEVMODE` and `PYTHONASYNCIODEBUG` are set")
 def _(bench: Bench) -> tuple[str, str]:
-    plain = _measured("asyncio/mutex").served[0].cpu_per_call_us(LOAD)
-    for name, value in {"http_proxy": "http://127.0.0.1:9", "GRPC_TRACE": "all", "PYTHONDEVMODE": "1",
-                        "PYTHONASYNCIODEBUG": "1"}.items():  # fmt: skip
+    harmful = {
+        "http_proxy": "http://127.0.0.1:9", "GRPC_TRACE": "all", "PYTHONDEVMODE": "1", "PYTHONASYNCIODEBUG": "1",
+    }  # fmt: skip
+    for name, value in harmful.items():
         bench.monkeypatch.setenv(name, value)
-    assert _measured("asyncio/mutex").served[0].cpu_per_call_us(LOAD) < 2 * plain
-    assert is_valid(_measured(f"exec:{_server(bench)}"))
+    assert not set(harmful) & set(process.environment())
+    _measured("asyncio/mutex")
+    _measured(f"exec:{_server(bench)}")
     return "no child gets them: a call costs as much as without", "the trial"
 
 
-@fault("a server that begins at 41")
+@fault("a server that begins at 41", TEST)
 def _(bench: Bench) -> tuple[str, str]:
     result = _measured(_altered(bench, "count, lock = 0", "count, lock = 41"))
     assert result.served[0].final_count == result.served[0].calls.acknowledged_total
@@ -155,8 +161,7 @@ def _(bench: Bench) -> tuple[str, str]:
 @fault("a server that answers `Counter 7: Incremented value is N`")
 def _(bench: Bench) -> tuple[str, str]:
     command = _server(bench, 'f"Counter 7: Incremented value is {self.count}"')
-    result = _measured(f"exec:{command}")
-    assert is_valid(result)
+    _measured(f"exec:{command}")
     return "N is its count", "the trial"
 
 
@@ -166,7 +171,7 @@ def _(bench: Bench) -> tuple[str, str]:
     return _refused(f"exec:{command}")
 
 
-@fault("`GIT_DIR` is another repository's (a hook)")
+@fault("`GIT_DIR` is another repository's (a hook)", TEST)
 def _(bench: Bench) -> tuple[str, str]:
     subprocess.run(["git", "init", "-q", str(bench.folder / "other")], check=True)
     before = host.collect({"k6": ""}).git_commit
@@ -180,20 +185,19 @@ def _(bench: Bench) -> tuple[str, str]:
     def refuse(_clock: int) -> int:
         raise OSError(errno.EINVAL, "Invalid argument")
 
-    plain = _measured("threads/mutex").served[0].usage.cpu_s
     bench.monkeypatch.setattr(family.time, "clock_gettime_ns", refuse)
-    assert _measured("threads/mutex").served[0].usage.cpu_s == pytest.approx(plain, rel=0.5)
+    assert _measured("threads/mutex").served[0].usage.cpu_s > 0
     return "it is read from /proc, to 10 ms", "the trial"
 
 
 @fault("a server that needs longer to start than `start_s`")
 def _(bench: Bench) -> tuple[str, str]:
-    slow = _server(bench, before="import time; time.sleep(1.5)\n")
-    _measured(f"exec:{slow}", start_s=10)
+    slow = _server(bench, before="import time; time.sleep(3)\n")
+    _measured(f"exec:{slow}", start_s=60)
     return _refused(f"exec:{slow}", start_s=0.5)
 
 
-@fault("`--fail-if` on a metric that nothing measures")
+@fault("`--fail-if` on a metric that nothing measures", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     with pytest.raises(PlanError) as told:
         gate.refuse_unmeasurable(gate.parse("p99>5%"), plan_compare())
@@ -202,7 +206,7 @@ def _(bench: Bench) -> tuple[str, str]:
     return str(told.value), NOTHING
 
 
-@fault("`--json` in a folder that is a file")
+@fault("`--json` in a folder that is a file", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     (bench.folder / "no").touch()
     code = main(["compare", "--json", str(bench.folder / "no" / "out.json"), "--out", str(bench.out)])
@@ -219,7 +223,7 @@ def _(bench: Bench) -> tuple[str, str]:
     call = f"import perfkit; perfkit.sweep(**{PLAN!r}, out={str(bench.out)!r}); print(perfkit.__file__)"
     told = subprocess.run([sys.executable, "-c", call], cwd=home, capture_output=True, text=True, check=True)
     assert "50%" in told.stdout
-    assert perfkit.load(bench.out)["valid"].all()
+    assert own_flags(perfkit.load(bench.out)) == set()
     return "it is measured as anywhere", "2 trials"
 
 
@@ -237,7 +241,7 @@ def _(bench: Bench) -> tuple[str, str]:
     return "they are measured, told and drawn as they are", "2 trials"
 
 
-@fault("quotes and `$` on make's command line")
+@fault("quotes and `$` on make's command line", QUICK)
 def _(_bench: Bench) -> tuple[str, str]:
     typed = "ARMS=mutex,exec:./a $b 'c d' {port}"
     # Also where make runs this: its own flags are not this one's.
@@ -262,7 +266,7 @@ def _(bench: Bench) -> tuple[str, str]:
     return "they are read as what they mean", "2 trials"
 
 
-@fault("a cell of one's own that begins with `# Parameters`")
+@fault("a cell of one's own that begins with `# Parameters`", QUICK)
 def _(_bench: Bench) -> tuple[str, str]:
     notebooks.check_parameters("sweep", ["# Parameters\ntable.loc[0], other.name = 1, 2\nfolder = perfkit.load('x')\n"])
     return "it is let be", NOTHING
@@ -272,11 +276,11 @@ def _(_bench: Bench) -> tuple[str, str]:
 def _(bench: Bench) -> tuple[str, str]:
     path = bench.folder / "k6-2.2.0"
     path.symlink_to(generators.find()["k6"].path)
-    assert is_valid(_measured("threads/mutex", str(path)))
+    _measured("threads/mutex", str(path))
     return "it is k6", "the trial"
 
 
-@fault("a matplotlibrc with TeX and PDF")
+@fault("a matplotlibrc with TeX and PDF", QUICK)
 def _(bench: Bench) -> tuple[str, str]:
     bench.finish()
     import matplotlib as mpl
@@ -286,7 +290,7 @@ def _(bench: Bench) -> tuple[str, str]:
     return "figures take nothing from it", "the PNG is one"
 
 
-@fault("a start from the folder that holds the checkout")
+@fault("a start from the folder that holds the checkout", TEST)
 def _(bench: Bench) -> tuple[str, str]:
     (bench.folder / "perfkit").mkdir()  # as Python sees a checkout from there: a folder without __init__.py
     told = subprocess.run([sys.executable, "-c", "import perfkit; print(perfkit.sweep)"], cwd=bench.folder,
@@ -299,7 +303,7 @@ def _(bench: Bench) -> tuple[str, str]:
 def _(bench: Bench) -> tuple[str, str]:
     (bench.folder / "sitecustomize.py").write_text("print('hello from site')\n")
     bench.monkeypatch.setenv("PYTHONPATH", f"{bench.folder}:{os.environ.get('PYTHONPATH', '')}")
-    assert is_valid(_measured("threads/mutex"))
+    _measured("threads/mutex")
     return "its lines are passed over", "the trial"
 
 
@@ -346,7 +350,7 @@ def _(bench: Bench) -> tuple[str, str]:
     return "each has files of its own", "2 trials with k6's summaries"
 
 
-@fault("most trials of a comparison have a flag")
+@fault("most trials of a comparison have a flag", QUICK)
 def _(_bench: Bench) -> tuple[str, str]:
     answer = perfkit.answer(ROOT / "data/example/compare")
     (flagged, *_) = answer.flagged or (None,)

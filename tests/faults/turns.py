@@ -3,9 +3,7 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -13,14 +11,11 @@ import pytest
 import perfkit
 from perfkit.errors import PerfkitError
 from perfkit.record.load import load
-from tests.faults.bench import Bench, fault
-from tests.rig.test_foreign import SERVER as FOREIGN
-from tests.rig.test_process import gone_within
+from tests.faults.bench import TEST, Bench, fault
+from tests.support.processes import command_of, descendants, find, send, wait_for, wait_for_end
+from tests.support.servers import foreign
 
-PLAN = {"vus": 3, "duration_s": 1, "warmup_s": 0.3, "budget_s": 30}
-
-GONE_S = 3.0
-"""How soon nothing may be left."""
+PLAN = {"vus": 3, "duration_s": 3, "warmup_s": 0.3, "budget_s": 60}
 
 
 def _struck(bench: Bench, name: str, number: signal.Signals) -> tuple[str, str]:
@@ -29,15 +24,15 @@ def _struck(bench: Bench, name: str, number: signal.Signals) -> tuple[str, str]:
 
     def strike() -> None:
         _wait_for_turns(bench, os.getpid(), finished=0)
-        children.update(bench.descendants(os.getpid()))
-        os.kill(bench.child(name) or 0, number)
+        children.update(descendants())
+        send(name, number)
 
     striking = threading.Thread(target=strike)
     striking.start()
     with pytest.raises(PerfkitError) as raised:
         perfkit.compare(**PLAN, out=bench.out)
     striking.join()
-    assert gone_within(children, GONE_S)
+    wait_for_end(children)
     assert bench.trials == b""
     return str(raised.value), "no trial was made of it"
 
@@ -49,21 +44,15 @@ def _kept(bench: Bench) -> str:
     return "1 finished trial"
 
 
-def _wait_for_turns(bench: Bench, parent: int, finished: int | None = None) -> None:
-    """Return when turns are taken, in the trial after so many finished ones, or in any."""
-    until = time.monotonic() + 60
-    while finished not in (None, bench.trials.count(b"\n")) or not any(
-        "programs/turns.py" in one for one in bench.commands(parent)
-    ):
-        assert time.monotonic() < until, "no turns"
-        time.sleep(0.02)
-    time.sleep(0.4)
+def _wait_for_turns(bench: Bench, parent: int, finished: int) -> None:
+    """Return when turns are taken, in the trial after so many finished ones."""
+    wait_for("turns", lambda: bench.trials.count(b"\n") == finished and find("programs/turns.py", parent))
 
 
 def _own_process(bench: Bench, act: Callable[[subprocess.Popen[bytes]], None]) -> None:
     """Compare in a process of its own and act on that in its second trial."""
     call = f"perfkit.compare(**{PLAN!r}, out={str(bench.out)!r})"
-    bench.own_process(call, lambda pid: _wait_for_turns(bench, pid, finished=1), act, GONE_S)
+    bench.own_process(call, lambda pid: _wait_for_turns(bench, pid, finished=1), act)
 
 
 @fault("turns: the watchdog is killed (SIGKILL)")
@@ -78,10 +67,10 @@ def _(bench: Bench) -> tuple[str, str]:
 
 @fault("turns: a server is killed (SIGKILL), stopped or not")
 def _(bench: Bench) -> tuple[str, str]:
-    return _struck(bench, "serve", signal.SIGKILL)
+    return _struck(bench, "perfkit serve", signal.SIGKILL)
 
 
-@fault("turns: the comparison is killed (SIGKILL)")
+@fault("turns: the comparison is killed (SIGKILL)", TEST)
 def _(bench: Bench) -> tuple[str, str]:
     _own_process(bench, lambda run: run.kill())
     return "servers, k6 and watchdog end with it", _kept(bench)
@@ -95,11 +84,9 @@ def _(bench: Bench) -> tuple[str, str]:
 
 @fault("turns: a server's command has started another process, and the comparison is killed")
 def _(bench: Bench) -> tuple[str, str]:
-    path = bench.folder / "server.py"
-    path.write_text(FOREIGN.replace("MESSAGE", 'f"Incremented value is {self.count}"'))
-    arm = f"exec:/bin/sh -c '{sys.executable} {path} {{port}} & wait'"
+    arm = f"exec:/bin/sh -c '{foreign(bench.folder)} & wait'"
     call = f"perfkit.compare(**{ {**PLAN, 'duration_s': 20}!r}, b={arm!r}, out={str(bench.out)!r})"
-    bench.own_process(call, lambda pid: _wait_for_turns(bench, pid, finished=0), lambda run: run.kill(), GONE_S)
+    bench.own_process(call, lambda pid: _wait_for_turns(bench, pid, finished=0), lambda run: run.kill())
     return "all its processes end too, stopped or not", "no trial was made of it"
 
 
@@ -108,12 +95,11 @@ def _(bench: Bench) -> tuple[str, str]:
     ended = threading.Event()
 
     def strike() -> None:
-        _wait_for_turns(bench, os.getpid())
-        while not ended.is_set():
-            for pid, command in bench.processes(os.getpid()):
-                if "serve" in command.split("\0"):
+        wait_for("turns", lambda: find("programs/turns.py"))
+        while not ended.wait(0.005):
+            for pid in descendants():
+                if "serve" in command_of(pid).split("\0"):
                     os.kill(pid, signal.SIGCONT)
-            time.sleep(0.005)
 
     striking = threading.Thread(target=strike)
     striking.start()

@@ -13,7 +13,7 @@ from perfkit.record.merging import merged_calls
 from perfkit.record.results import Clock, Generating, Served, TrialResult, Usage
 from perfkit.record.rows import columns, rows
 from perfkit.record.validity import flags
-from tests.conftest import plan_compare, solo
+from tests.support.plans import plan_compare, solo
 
 MUTEX = Arm("threads", "mutex", 10)
 (JOINT,) = plan_compare(method="joint").block(0)

@@ -12,7 +12,7 @@ from perfkit.errors import StoreError
 from perfkit.record import runs
 from perfkit.record.load import load, load_environment, load_plan
 from perfkit.rig import host
-from tests.conftest import SMALL, plan_compare, plan_sweep
+from tests.support.plans import SMALL, plan_compare, plan_sweep
 
 
 @pytest.fixture

@@ -12,11 +12,13 @@ import perfkit
 from perfkit.analysis import comparison, contrast
 from perfkit.analysis.curves.grid import grid
 from perfkit.record.load import load, load_plan
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 EXAMPLE = ROOT / "data/example"
 
 REFERENCE = json.loads((ROOT / "tests/data/stored-numbers.json").read_text())
+
+QUICK = ("sweep", "compare", "crossover/skew")
 
 RUNS = [name for name in REFERENCE if name not in ("engines", "study")]
 
@@ -81,7 +83,7 @@ def the_same(derived, reference):
         assert derived == reference
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in RUNS])
 def test_a_stored_run_gives_the_same_numbers_as_ever(name):
     reference, run = REFERENCE[name], EXAMPLE / name
     for method, columns in reference["tables"].items():
@@ -101,6 +103,7 @@ def test_every_stored_run_is_in_the_reference():
     assert sorted(str(path.parent.relative_to(EXAMPLE)) for path in EXAMPLE.rglob("plan.json")) == sorted(RUNS)
 
 
+@pytest.mark.slow
 def test_the_stored_survey_gives_the_same_numbers_as_ever():
     survey, reference = perfkit.survey(EXAMPLE / "engines"), REFERENCE["engines"]
     assert [arm.name for arm in survey.arms] == reference["arms"]

@@ -6,8 +6,11 @@ import pytest
 from perfkit.cli import main
 from perfkit.rig import doctor, process
 from perfkit.rig.doctor import Finding
+from tests.support.processes import descendants
 
 
+@pytest.mark.full
+@pytest.mark.load
 def test_thirteen_lines_each_with_what_to_do_where_something_is_found(capsys):
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -15,8 +18,8 @@ def test_thirteen_lines_each_with_what_to_do_where_something_is_found(capsys):
     assert all(line.startswith(("ok  ", "LOOK")) for line in lines)
 
 
-def test_the_findings_as_json(capsys, monkeypatch):
-    monkeypatch.setattr(doctor, "NOISE_S", 0.1)
+@pytest.mark.load
+def test_the_findings_as_json(capsys):
     assert main(["doctor", "--json"]) == 0
     findings = json.loads(capsys.readouterr().out)
     assert [one["check"] for one in findings] == [
@@ -66,14 +69,16 @@ def test_one_core_is_told(monkeypatch):
     assert "threads of one core" in doctor.cores().result
 
 
-def test_shares_are_measured_by_processes_that_end(descendants):
-    import os
-
-    before = descendants(os.getpid())
+@pytest.mark.full
+@pytest.mark.load
+def test_shares_are_measured_by_processes_that_end():
+    before = descendants()
     assert doctor.shares().check == "shares"
-    assert descendants(os.getpid()) <= before
+    assert descendants() <= before
 
 
+@pytest.mark.full
+@pytest.mark.load
 @pytest.mark.skipif(not process.CAN_PIN, reason="without pinning no share is measured")
 def test_a_process_among_four_others_of_its_session_gets_a_fifth(monkeypatch):
     """The same measurement where sessions are shared: what a container would show."""

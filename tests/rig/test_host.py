@@ -7,7 +7,8 @@ import pytest
 from perfkit.design.arms import parse_arm
 from perfkit.errors import LoadError, PlanError
 from perfkit.rig import host
-from tests.conftest import ROOT, plan_sweep
+from tests.support import ROOT
+from tests.support.plans import plan_sweep
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Loads of several keys, and with reads: what is proven, what is told apart, and on how many cores."""
 
-import sys
 from dataclasses import replace
 
 import pytest
@@ -12,38 +11,45 @@ from perfkit.record.calls import GROUPS
 from perfkit.record.rows import rows
 from perfkit.record.validity import flags, is_valid
 from perfkit.rig import host
-from tests.conftest import OF_THE_MINUTE, ROOT, plan_sweep, solo, undisturbed
-from tests.faults.foreign import COUNTING
-from tests.rig.test_foreign import SERVER
+from tests.support import ROOT
+from tests.support.plans import plan_sweep, solo
+from tests.support.servers import keyed_foreign
+from tests.support.trials import measure, own_flags
 
 KEYED = Load(5, 0.4, 1.0, keys=8, zipf=1.2, read_pct=50)
 
 
-def measure(arm, load=KEYED):
-    return undisturbed(solo(parse_arm(arm, 4), load))
+def keyed(arm, load=KEYED):
+    return measure(solo(parse_arm(arm, 4), load))
 
 
-def foreign(tmp_path, reply):
-    """The command of a server with keys, which answers as is said."""
-    server = SERVER.replace("count, lock = 0", "counts, lock = {}").replace("self.count += request.value", COUNTING)
-    path = tmp_path / "server.py"
-    path.write_text(server.replace("message=MESSAGE", f"message=f'Incremented value is {{count}}', {reply}"))
-    return f"exec:{sys.executable} {path} {{port}}"
+def foreign_arm(tmp_path, reply):
+    """A server with keys, which answers as is said."""
+    return f"exec:{keyed_foreign(tmp_path, reply)}"
 
 
 @pytest.mark.load
-@pytest.mark.parametrize("arm", ["mutex?shards=4", "inputQ?shards=4&reads=snapshot", "asyncio/inputQ?shards=2"])
+@pytest.mark.parametrize(
+    "arm",
+    [
+        "mutex?shards=4",
+        *(
+            pytest.param(one, marks=pytest.mark.full)
+            for one in ("inputQ?shards=4&reads=snapshot", "asyncio/inputQ?shards=2")
+        ),
+    ],
+)
 def test_reads_are_no_increments_and_each_key_is_proven(arm):
-    result = measure(arm)
+    result = keyed(arm)
     (served,) = result.served
     calls = served.calls
-    assert set(flags(result)) - OF_THE_MINUTE <= {"generator limited"}
+    assert own_flags(result) == set()
     assert set(calls.parts) == {"read", "write", "hot", "cold"}
-    assert calls.parts["read"].count + calls.parts["write"].count == calls.acknowledged > 50
+    assert calls.parts["read"].count + calls.parts["write"].count == calls.acknowledged > 0
     assert calls.parts["hot"].count + calls.parts["cold"].count == calls.acknowledged
     assert served.final_count == sum(acknowledged for acknowledged, _ in calls.writes.values())
     assert 0 < served.final_count < calls.acknowledged_total
-    assert int(served.final_by_key["0"]) > int(served.final_by_key.get("7", 0)), "the first key is the hot one"
+    assert max(served.final_by_key, key=lambda key: served.final_by_key[key]) == "0", "the first key is the hot one"
     (row,) = rows(result, complete=True)
     assert row["read_p50_ms"] > 0
     assert row["cold_max_ms"] >= row["cold_p50_ms"] > 0
@@ -55,28 +61,31 @@ def test_reads_are_no_increments_and_each_key_is_proven(arm):
     assert "lost update" in flags(cheated)
 
 
+@pytest.mark.full
 @pytest.mark.load
 def test_a_server_of_ones_own_is_asked_for_each_key(tmp_path):
-    result = measure(foreign(tmp_path, "count=count, key=request.key"))
+    result = keyed(foreign_arm(tmp_path, "count=count, key=request.key"))
     (served,) = result.served
-    assert is_valid(result), flags(result)
+    assert own_flags(result) == set()
     assert len(served.final_by_key) == 8
-    assert sum(served.final_by_key.values()) == served.final_count > 10
+    assert sum(served.final_by_key.values()) == served.final_count > 0
 
 
+@pytest.mark.full
 @pytest.mark.load
 def test_a_reply_for_another_key_fails_the_trial(tmp_path):
-    arm = foreign(tmp_path, "count=count, key=request.key + (count % 10 == 9)")
-    result = measure(arm, replace(KEYED, keys=1, zipf=0.0))
+    arm = foreign_arm(tmp_path, "count=count, key=request.key + (count % 10 == 9)")
+    result = keyed(arm, replace(KEYED, keys=1, zipf=0.0))
     assert result.served[0].calls.failed_by_status["other key"] > 0
     assert "failures" in flags(result)
 
 
+@pytest.mark.full
 @pytest.mark.load
 @pytest.mark.skipif(len(host.usable_cpus()) < 2, reason="one core has no second to give")
 def test_servers_on_all_cores_share_the_generators_and_the_trial_says_so():
     cores = len(host.usable_cpus())
-    result = measure("mutex", Load(5, 0.4, 0.8, server_cpus=cores))
+    result = keyed("mutex", Load(5, 0.4, 0.8, server_cpus=cores))
     assert result.served[0].usage.cpus == host.usable_cpus()
     assert "shared cores" in flags(result)
     assert is_valid(result)

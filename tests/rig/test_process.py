@@ -3,7 +3,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,10 @@ from perfkit.errors import ServerError
 from perfkit.rig import family, process
 from perfkit.rig.host import usable_cpus
 from perfkit.rig.process import Place
-from perfkit.rig.servers import own, serving
+from perfkit.rig.servers import serving
+from tests.support.processes import descendants, state, wait_for, wait_for_end
+
+pytestmark = pytest.mark.load
 
 MUTEX = parse_arm("mutex", 10)
 
@@ -22,29 +24,13 @@ import time
 print("on", flush=True)
 while time.process_time() < 0.5: pass
 print("off", flush=True)
-time.sleep(60)
+print("asleep", flush=True)
+time.sleep(600)
 """
 
 
 def python(source):
     return [sys.executable, "-c", source]
-
-
-def gone_within(pids, seconds):
-    patience = time.monotonic() + seconds
-    while time.monotonic() < patience:
-        alive = {pid for pid in pids if not is_zombie_or_gone(pid)}
-        if not alive:
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def is_zombie_or_gone(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
 
 
 def test_a_server_says_where_it_is_counts_and_ends_in_order():
@@ -83,18 +69,19 @@ def test_a_server_is_killed_at_the_end_of_its_block_of_code():
     with serving(MUTEX, Place()) as server:
         server.ready()
         pid = server.pid
-    assert gone_within([pid], 5)
+    wait_for_end([pid])
 
 
 def test_the_cpu_clock_of_another_process_counts_its_work_and_not_its_sleep():
     with process.child(python(BURN), Place(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
         assert child.stdout.readline() == b"on\n"
-        before = family.cpu_ns([child.pid])
         assert child.stdout.readline() == b"off\n"
-        after = family.cpu_ns([child.pid])
-        assert 0.3e9 < after - before < 0.7e9
-        time.sleep(0.2)
-        assert family.cpu_ns([child.pid]) - after < 0.05e9
+        used_ns = family.cpu_ns([child.pid])
+        assert used_ns >= 0.5e9
+        child.stdout.readline()
+        wait_for("sleep", lambda: state(child.pid) == "S")
+        asleep_ns = family.cpu_ns([child.pid])
+        assert family.cpu_ns([child.pid]) == asleep_ns
     with pytest.raises(ProcessLookupError):
         family.cpu_ns([child.pid])
 
@@ -113,10 +100,10 @@ def test_a_child_and_what_it_started_in_its_session_die_at_the_end():
         ["/bin/sh", "-c", "sleep 60 & echo $!; wait"], Place(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as child:
         grandchild = int(child.stdout.readline())
-    assert gone_within([child.pid, grandchild], 5)
+    wait_for_end([child.pid, grandchild])
 
 
-def test_a_server_dies_with_its_killed_parent(descendants):
+def test_a_server_dies_with_its_killed_parent():
     source = (
         "import time; from perfkit.rig import process; from perfkit.rig.servers import serving\n"
         "from perfkit.design.arms import parse_arm\n"
@@ -131,7 +118,7 @@ def test_a_server_dies_with_its_killed_parent(descendants):
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    assert gone_within(children, 5)
+    wait_for_end(children)
 
 
 def test_a_server_that_can_not_start_says_why(monkeypatch):
@@ -176,10 +163,10 @@ def test_a_server_that_died_is_named_with_its_signal():
             server.check()
 
 
-def test_a_server_that_hangs_is_named(monkeypatch):
-    monkeypatch.setattr(own, "STOP_S", 0.5)
+@pytest.mark.full
+def test_a_server_that_hangs_is_named():
     with serving(MUTEX, Place()) as server:
         server.ready()
         os.kill(server.pid, signal.SIGSTOP)
-        with pytest.raises(ServerError, match=r"hangs: it did not end after SIGTERM within 0\.5 s"):
+        with pytest.raises(ServerError, match=r"hangs: it did not end after SIGTERM within 10 s"):
             server.stop()

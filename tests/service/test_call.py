@@ -6,7 +6,8 @@ from perfkit.errors import PlanError
 from perfkit.service import protos
 from perfkit.service.call import asked, stored
 from perfkit.service.called import called
-from tests.conftest import ROOT, plan_compare
+from tests.support import ROOT
+from tests.support.plans import plan_compare
 
 GREETER = ROOT / "examples/greeter"
 NEEDS = {"call": "greeter.Greeter/Greet", "proto": str(GREETER / "greeter.proto"), "request": '{"name": "x"}'}

@@ -16,7 +16,7 @@ from perfkit.show.curves import offered, scalability
 from perfkit.show.figures.curves import of_sweeps
 from perfkit.show.figures.curves import scalability as figures
 from perfkit.studies import sweep
-from tests.conftest import plan_sweep
+from tests.support.plans import plan_sweep
 
 ARMS = {"threads/mutex?workers=10": "mutex", "threads/inputQ?workers=10": "inputQ"}
 
@@ -87,6 +87,7 @@ def test_a_law_is_said_with_its_intervals_and_drawn():
     assert len(figures.scales(found).axes[0].collections) >= 2
 
 
+@pytest.mark.full
 @pytest.mark.load
 def test_rates_and_stages_are_measured_and_shown(tmp_path, capsys):
     folder = perfkit.sweep(rate="700,1000", vus=20, method="solo", repeats=1, stages=True, out=tmp_path / "run")

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 import perfkit
+from perfkit.analysis import comparison
 from perfkit.record.load import load
 from perfkit.show import draw, words
 from perfkit.show.figures import compare as figures_compare
-from tests.analysis.test_comparison import NO_SOLO, PLAN, alone, answer, comparison, joint
+from tests.support.comparisons import NO_SOLO, PLAN, alone, answer, joint
 
 
 @pytest.fixture

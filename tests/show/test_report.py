@@ -2,15 +2,15 @@ import pandas as pd
 import pytest
 
 import perfkit
-from perfkit.analysis import levels
+from perfkit.analysis import comparison, levels
 from perfkit.rig import host
 from perfkit.show import levels as shown
 from perfkit.show import report, words
-from tests.analysis.test_comparison import PLAN, alone, comparison, joint
-from tests.analysis.test_comparison import answer as compared_by
-from tests.analysis.test_statistics import A, B
-from tests.analysis.test_statistics import table as simulated
-from tests.conftest import plan_compare, plan_sweep
+from tests.support.comparisons import PLAN, alone, joint
+from tests.support.comparisons import answer as compared_by
+from tests.support.plans import plan_compare, plan_sweep
+from tests.support.sweeps import A, B
+from tests.support.sweeps import table as simulated
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 from perfkit.errors import StoreError
 from perfkit.show import report_studies
 from perfkit.studies.several import calibrate
-from tests.analysis.test_comparison import answer
-from tests.conftest import SMALL_COMPARISON, plan_compare
+from tests.support.comparisons import answer
+from tests.support.plans import SMALL_COMPARISON, plan_compare
 
 PLAIN = plan_compare(method="joint", precision_pct=0)
 """Nothing looks at the data before the end, as calibrate has it."""
@@ -38,6 +38,7 @@ def test_the_summary_counts_what_was_held_and_found():
     assert f"A/A: contains 1 in {held} of 7" in summary
 
 
+@pytest.mark.slow
 def test_studies_that_lie_further_apart_than_their_intervals_say_are_told():
     def apart_pct(told):
         return float(re.search(r"b against a: .* studies lie (.*) % apart", told).group(1))

@@ -9,7 +9,7 @@ from perfkit.rig import trial
 from perfkit.studies import sweep
 from perfkit.studies.catalogue import CATALOGUE
 from perfkit.studies.common import campaign
-from tests.conftest import SMALL, plan_sweep
+from tests.support.plans import SMALL, plan_sweep
 
 
 @pytest.fixture

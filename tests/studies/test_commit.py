@@ -16,8 +16,8 @@ from perfkit.show.figures import commit as figures_commit
 from perfkit.studies import commit
 from perfkit.studies.commit import DISK, SIMULATED, Device
 from perfkit.subject.stores import disk
-from tests.conftest import on_disk
-from tests.test_notebooks import outputs_of
+from tests.support.disks import on_disk
+from tests.support.notebooks import outputs_of
 
 SMALL = {"measure": True, "vus": "8", "repeats": 1, "duration_s": 0.7, "warmup_s": 0.3, "sync_us": 5000}
 
@@ -62,6 +62,7 @@ def served(*rps):
     return {f"{arm}{'&' if '?' in arm else '?'}sync_us=1000": one for arm, one in zip(ARMS, rps, strict=True)}
 
 
+@pytest.mark.full
 @pytest.mark.load
 def test_both_devices_are_measured_with_every_pattern_one_at_a_time(measured):
     disk, simulated = commit.read(measured)
@@ -82,6 +83,7 @@ def test_both_devices_are_measured_with_every_pattern_one_at_a_time(measured):
     assert not list(measured.glob("*/.store-*")), "files of stores were left"
 
 
+@pytest.mark.full
 @pytest.mark.load
 def test_all_that_is_simulated_says_so(measured):
     _, simulated = commit.read(measured)
@@ -93,6 +95,7 @@ def test_all_that_is_simulated_says_so(measured):
     assert "a simulated device of 5 ms" in figure.axes[1].get_title()
 
 
+@pytest.mark.full
 @pytest.mark.load
 def test_what_is_there_is_not_measured_again(measured, tmp_path):
     shutil.copytree(measured, (folder := on_disk(tmp_path) / "study"))
@@ -136,6 +139,7 @@ def test_a_level_where_the_generator_was_the_limit_says_so(device):
     assert "the generator was the limit" in "\n".join(report_commit.rows(limited))
 
 
+@pytest.mark.load
 def test_the_stored_study_draws_every_figure_and_its_answer_stands_first(tmp_path):
     notebooks.execute("commit.ipynb", {}, tmp_path / "out.ipynb")
     outputs = outputs_of(tmp_path / "out.ipynb")

@@ -11,7 +11,7 @@ from perfkit.errors import PlanError, StoreError
 from perfkit.record.load import load_plan
 from perfkit.show.curves import crossover as said
 from perfkit.studies import crossover
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 SMALL = {
     "measure": True, "method": "solo", "x_levels": "1,5", "y_levels": "0,500", "arms": "mutex,inputQ?batch=10",
@@ -93,6 +93,7 @@ def test_a_folder_without_a_map_is_refused(tmp_path):
         crossover.read(tmp_path)
 
 
+@pytest.mark.full
 @pytest.mark.load
 def test_a_small_map_is_measured_drawn_and_kept(tmp_path):
     folder = perfkit.crossover(**SMALL, out=tmp_path / "map")
@@ -112,6 +113,7 @@ def test_a_small_map_is_measured_drawn_and_kept(tmp_path):
     assert (folder / "map/trials.jsonl").read_bytes() == before, "what is there is kept"
 
 
+@pytest.mark.full
 @pytest.mark.load
 def test_a_map_by_turns_has_controls_where_nothing_waits(tmp_path):
     small = {**SMALL, "method": "turns", "x_levels": "5", "repeats": 2, "stages_at": ""}
@@ -125,6 +127,7 @@ def test_a_map_by_turns_has_controls_where_nothing_waits(tmp_path):
     assert device.throughput_rps < 1e6 / 500, "its device does not go on while it is stopped"
 
 
+@pytest.mark.slow
 def test_the_stored_map_is_of_sixteen_cells_and_says_three_sentences():
     folder = perfkit.crossover()
     found = crossover.read(folder)
@@ -137,6 +140,7 @@ def test_the_stored_map_is_of_sixteen_cells_and_says_three_sentences():
     assert len(said.table(folder).splitlines()) == 2 + 16 * len(found.grid.arms)
 
 
+@pytest.mark.slow
 def test_owners_answer_calls_for_cold_keys_in_a_fifth_of_the_time_of_locks():
     sentence = said.cold(crossover.read(ROOT / "data/example/crossover").skew)
     ratio, low, high = map(float, re.search(r"workers, (\S+) \((\S+) to (\S+)\) times;", sentence).groups())

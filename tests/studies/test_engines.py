@@ -14,8 +14,8 @@ from perfkit.record.runs import slug
 from perfkit.show import report_studies, words
 from perfkit.show.figures import engines as figures_engines
 from perfkit.studies import engines
-from tests.conftest import ROOT
-from tests.test_notebooks import outputs_of
+from tests.support import ROOT
+from tests.support.notebooks import outputs_of
 
 SMALL = {
     "measure": True, "arms": "native/inputQ?batch=8", "vus": 5, "rate": 200, "budget_s": 5, "duration_s": 0.7,
@@ -38,6 +38,7 @@ def stored():
     return perfkit.survey(perfkit.engines())
 
 
+@pytest.mark.full
 @pytest.mark.load
 def test_the_notebook_measures_every_arm_together_with_the_reference_and_alone(measured):
     found = perfkit.survey(measured / "survey")
@@ -53,6 +54,7 @@ def test_the_notebook_measures_every_arm_together_with_the_reference_and_alone(m
     assert "| native/inputQ?batch=8 |" in text
 
 
+@pytest.mark.full
 def test_what_is_there_is_not_measured_again(measured, tmp_path):
     shutil.copytree(measured / "survey", tmp_path / "survey")
     paired = tmp_path / "survey/turns/native-inputQ-batch=8/trials.jsonl"
@@ -86,12 +88,14 @@ def test_a_folder_without_a_survey_is_named(tmp_path):
         perfkit.survey(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_stored_survey_has_every_engine_and_pattern(stored):
     wanted = {parse_arm(name, workers=10) for name in f"{engines.REFERENCE},{engines.ARMS}".split(",")}
     assert set(stored.arms) == wanted
     assert stored.arms[0] == stored.reference
 
 
+@pytest.mark.slow
 def test_a_queue_is_held_against_the_lock_of_its_own_engine_and_loop(stored):
     assert set(stored.queues) == {arm for arm in stored.arms if arm.pattern == "inputQ"}
     for arm, queue in stored.queues.items():
@@ -102,6 +106,7 @@ def test_a_queue_is_held_against_the_lock_of_its_own_engine_and_loop(stored):
         assert (answer.plan.arm(A), answer.plan.arm(B), answer.cpu_per_call) == (lock, arm, queue.cpu_per_call)
 
 
+@pytest.mark.slow
 def test_the_figure_has_the_surveys_numbers_on_its_axes(stored):
     figure = figures_engines.ladder(stored)
     figure.draw_without_rendering()  # the axis above follows the one below when drawn
@@ -169,6 +174,7 @@ def test_arms_that_can_not_be_told_from_the_cheapest_are_named(stored):
     assert f"; {second.name} can't be told from it." in headline
 
 
+@pytest.mark.slow
 def test_a_survey_of_perfkit_0_1_is_read(tmp_path):
     for name in ("queues", "closed", "offered"):
         (tmp_path / name).symlink_to(engines.EXAMPLE / name)

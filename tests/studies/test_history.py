@@ -7,7 +7,7 @@ import pytest
 from perfkit.cli import main
 from perfkit.errors import StoreError
 from perfkit.studies.several.history import changes, read_all
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 EXAMPLE = ROOT / "data/example/compare-joint"
 
@@ -37,6 +37,7 @@ def runs(tmp_path):
     return make
 
 
+@pytest.mark.slow
 def test_a_change_is_found_and_the_same_again_is_none(runs):
     before, dearer, same = read_all(runs(1, 1.05, 1))
     (change,) = changes(before, dearer).values()
@@ -57,6 +58,7 @@ def test_runs_are_in_order_of_time_whatever_the_order_of_words(runs, capsys):
     assert "packages: grpcio: 1.85.1 → 2" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
@@ -78,6 +80,7 @@ def test_two_questions_are_refused_by_name(runs):
         read_all([first, second])
 
 
+@pytest.mark.slow
 def test_more_of_the_same_question_is_the_same_question(runs):
     first, second = runs(1, 1)
     plan = json.loads((second / "plan.json").read_text())
@@ -97,6 +100,7 @@ def test_sweeps_are_told_level_by_level():
                                          (10, 100, 200, 300, 500)]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_folder_of_runs_is_one_line_with_intervals(runs, capsys):
     home = runs(1, 1.01, 1.05)[0].parent
     assert main(["history", str(home)]) == 0

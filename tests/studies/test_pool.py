@@ -12,7 +12,7 @@ from perfkit.errors import StoreError
 from perfkit.show.figures import several
 from perfkit.show.several import pooled
 from perfkit.studies.several.pool import EXAMPLES, simulated
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 EXAMPLE = ROOT / "data/example/compare-joint"
 
@@ -41,6 +41,7 @@ def runs(tmp_path):
     return make
 
 
+@pytest.mark.slow
 def test_machines_that_agree_are_one_answer_with_what_the_next_may_show(runs, capsys, tmp_path):
     folders = runs(("a", 1), ("b", 1.001), ("c", 0.999), ("c", 1.002))
     assert main(["pool", *folders, "--figure", str(tmp_path / "pool.svg")]) == 0
@@ -54,6 +55,7 @@ def test_machines_that_agree_are_one_answer_with_what_the_next_may_show(runs, ca
     assert (tmp_path / "pool.svg").read_text().startswith("<?xml")
 
 
+@pytest.mark.slow
 def test_machines_that_contradict_each_other_are_said_to(runs):
     found = perfkit.pool(",".join(runs(("a", 1.02), ("b", 0.9), ("c", 1.03))))
     assert found.pooled.verdict == "depends on the machine"
@@ -62,6 +64,7 @@ def test_machines_that_contradict_each_other_are_said_to(runs):
     )
 
 
+@pytest.mark.slow
 def test_what_is_no_pool_is_refused(runs):
     first, other = runs(("a", 1), ("b", 1), vus=10)
     for asked, message in (

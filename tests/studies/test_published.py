@@ -9,8 +9,8 @@ from perfkit import notebooks
 from perfkit.show import levels, report_studies
 from perfkit.show.figures import published as figures_published
 from perfkit.studies import published
-from tests.conftest import ROOT
-from tests.test_notebooks import outputs_of
+from tests.support import ROOT
+from tests.support.notebooks import outputs_of
 
 SMALL = {"measure": True, "vus": "2,", "duration_s": 0.7, "warmup_s": 0.3, "repeats": 1}
 
@@ -60,6 +60,7 @@ def test_without_measuring_the_stored_runs_of_all_six_levels_are_given():
         assert table["block"].nunique() == 5
 
 
+@pytest.mark.full
 def test_the_notebook_measures_both_manners_and_tells_the_story(ours):
     for name, connects in published.MANNERS.items():
         table = perfkit.load(ours / "runs" / name)
@@ -74,6 +75,7 @@ def test_the_notebook_measures_both_manners_and_tells_the_story(ours):
     assert text.count("| Parameters (1000 VUs) | InputQ pattern | Mutex pattern |") == 1
 
 
+@pytest.mark.full
 def test_what_is_finished_is_not_measured_again(ours, tmp_path):
     shutil.copytree(ours / "runs", tmp_path / "runs")
     kept = tmp_path / "runs" / "kept-connections"
@@ -84,6 +86,7 @@ def test_what_is_finished_is_not_measured_again(ours, tmp_path):
     assert len(perfkit.load(tmp_path / "runs" / "study-manner")) == 2
 
 
+@pytest.mark.full
 def test_the_figures_have_the_tables_numbers_on_their_axes(ours):
     study, manner = published.study(), perfkit.load(ours / "runs" / "study-manner")
     tables = {"the study": study, "ours": manner}

@@ -11,9 +11,9 @@ from perfkit._proto import counter_pb2, counter_pb2_grpc
 from perfkit.design.arms import parse_arm
 from perfkit.design.engines import ENGINES
 from perfkit.subject.serve import state_of
-from tests import lost_cache
-from tests.conftest import on_disk
-from tests.lost_cache import DoomedProcess
+from tests.support import lost_cache
+from tests.support.disks import on_disk
+from tests.support.lost_cache import DoomedProcess
 
 CALLERS = 8
 
@@ -24,6 +24,16 @@ DURABLE = [
     for batch in (["", "batch=4&"] if pattern == "inputQ" else [""])
     for store in ("append", "sqlite")
 ]
+
+OFTEN = (
+    "threads/mutex?store=append",
+    "threads/inputQ?batch=4&store=sqlite",
+    "asyncio/inputQ?store=append",
+    "native/leader?store=sqlite",
+)
+"""What `make test` tries; `make test-all` tries them all."""
+
+pytestmark = pytest.mark.load
 
 needs_seccomp = pytest.mark.skipif(bool(lost_cache.supported()), reason=lost_cache.supported() or "-")
 
@@ -48,7 +58,7 @@ def doomed(tmp_path):
                 while True:
                     sent.append(1)
                     try:
-                        told.append(stub.increment(counter_pb2.incrementBy(value=1), timeout=10).count)
+                        told.append(stub.increment(counter_pb2.incrementBy(value=1), timeout=60).count)
                     except grpc.RpcError:
                         return
                     if len(told) > 200:
@@ -60,11 +70,11 @@ def doomed(tmp_path):
         for caller in callers:
             caller.start()
         if not how:
-            assert enough.wait(20)
+            assert enough.wait(120)
             process.dies_now()
-        process.wait(20)
+        process.wait(120)
         for caller in callers:
-            caller.join(20)
+            caller.join(120)
             assert not caller.is_alive()
         state = state_of(parse_arm(arm, workers=4), folder)
         state.close()
@@ -80,7 +90,7 @@ def serve(arm):
 
 
 @needs_seccomp
-@pytest.mark.parametrize("arm", DURABLE)
+@pytest.mark.parametrize("arm", [pytest.param(arm, marks=() if arm in OFTEN else pytest.mark.full) for arm in DURABLE])
 def test_what_was_acknowledged_outlives_the_loss_of_the_cache(doomed, arm):
     acknowledged, kept, sent = doomed(serve(arm), arm, 12)
     assert 0 < acknowledged <= kept <= sent
@@ -100,8 +110,8 @@ main()
 
 
 @needs_seccomp
-@pytest.mark.parametrize("store", ["append", "sqlite"])
-@pytest.mark.parametrize("syncs", [2, 30])
+@pytest.mark.parametrize("store", ["append", pytest.param("sqlite", marks=pytest.mark.full)])
+@pytest.mark.parametrize("syncs", [2, pytest.param(30, marks=pytest.mark.full)])
 def test_a_server_that_acknowledges_before_it_commits_is_caught(doomed, store, syncs):
     arm = f"threads/mutex?store={store}"
     acknowledged, kept, _ = doomed(["-c", CHEAT, *serve(arm)[2:]], arm, syncs)
@@ -109,7 +119,7 @@ def test_a_server_that_acknowledges_before_it_commits_is_caught(doomed, store, s
 
 
 @needs_seccomp
-@pytest.mark.parametrize("sync", ["normal", "off"])
+@pytest.mark.parametrize("sync", [pytest.param("normal", marks=pytest.mark.full), "off"])
 def test_sqlite_that_does_not_wait_for_the_disk_is_caught_too(doomed, sync):
     arm = f"threads/mutex?store=sqlite&sync={sync}"
     acknowledged, kept, _ = doomed(serve(arm), arm, 0)

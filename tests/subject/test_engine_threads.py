@@ -9,7 +9,7 @@ from grpc import _server as grpcio
 from perfkit._proto import counter_pb2, counter_pb2_grpc
 from perfkit.subject.engines import threads
 from perfkit.subject.engines.workers import Submitted, Workers
-from tests.subject.test_engines import status_of
+from tests.support.servers import status_of
 
 
 def test_the_workers_run_everything_submitted_before_shutdown():

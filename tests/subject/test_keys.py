@@ -16,7 +16,7 @@ from perfkit.subject.patterns import PATTERNS
 from perfkit.subject.serve import start, state_of
 from perfkit.subject.shards import guarded, guarded_async
 from perfkit.subject.state import State
-from tests.conftest import on_disk
+from tests.support.disks import on_disk
 
 KEYS, CALLS, THREADS = 6, 300, 6
 

@@ -10,7 +10,9 @@ import trustme
 
 from perfkit._proto import counter_pb2, counter_pb2_grpc
 from perfkit.rig.generators import k6
-from tests.conftest import ROOT
+from tests.support import ROOT
+
+pytestmark = pytest.mark.load
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def test_a_server_lives_from_one_json_line_to_another(serve, pattern, stop):
         for _ in range(5):
             stub.increment(counter_pb2.incrementBy(value=2))
     process.send_signal(stop)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     (last,) = map(json.loads, out.splitlines())
     assert (last["event"], last["increments"]) == ("stopped", 10)
     assert 0 < last["cpu_s"] < 20
@@ -75,7 +77,7 @@ def test_calls_that_run_when_the_signal_comes_are_answered(serve):
         thread.start()
     running.wait(20)
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=120)
     for thread in threads:
         thread.join(20)
         assert not thread.is_alive()
@@ -94,7 +96,7 @@ def test_calls_that_run_when_the_signal_comes_are_answered(serve):
     ],
 )
 def test_bad_input_is_one_clear_error(serve, arguments, message):
-    out, err = (process := serve(*arguments)).communicate(timeout=20)
+    out, err = (process := serve(*arguments)).communicate(timeout=120)
     assert process.returncode == 2
     assert message in err
     assert "Traceback" not in err
@@ -152,7 +154,7 @@ def test_a_server_with_a_client_authority_lets_in_only_its_clients(serve, author
 def test_an_engine_without_tls_says_so(serve, authority):
     process = serve("--arm", "native/inputQ?batch=8", "--port", "0", "--tls-cert", str(authority / "server.pem"),
                     "--tls-key", str(authority / "server.key"))  # fmt: skip
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (2, "")
     assert "engine native has no TLS; leave out --tls-cert, or take engine threads or asyncio" in err
 
@@ -167,7 +169,7 @@ def test_an_engine_without_tls_says_so(serve, authority):
     ],
 )
 def test_bad_tls_is_one_clear_error(serve, arguments, message):
-    out, err = (process := serve("--pattern", "mutex", "--port", "0", *arguments)).communicate(timeout=20)
+    out, err = (process := serve("--pattern", "mutex", "--port", "0", *arguments)).communicate(timeout=120)
     assert process.returncode == 2
     assert message in err
     assert "Traceback" not in err
@@ -179,5 +181,5 @@ def test_listening_beyond_loopback_without_tls_is_warned_of(serve, host, warns):
     process = serve("--pattern", "mutex", "--port", "0", "--host", host)
     process.stdout.readline()
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=120)
     assert ("can be reached from elsewhere, and without TLS" in err) == warns

@@ -1,8 +1,4 @@
-"""What is said of stages can be wrong: a delay put into one is found there and nowhere else, and queues obey Little."""
-
-import threading
-import time
-from functools import partial
+"""What is said of stages can be wrong: a delay put into one is found there and nowhere else, on simulated time."""
 
 import grpc
 import pytest
@@ -16,50 +12,37 @@ from perfkit.subject.engines import contract
 from perfkit.subject.patterns import PATTERNS as ALL
 from perfkit.subject.patterns import input_q
 from perfkit.subject.serve import start, state_of
+from perfkit.subject.work import OwnClock
+from tests.support.clock import SimulatedClock
 
 DELAY_S = 0.02
+
+WATCHED = 8
 
 PATTERNS = ENGINES["threads"].options
 
 
-@pytest.fixture
-def watched(monkeypatch):
-    """Call a server in this process, one call after the other or from several threads; give the stages of all calls."""
-    monkeypatch.setattr(stages, "EVERY", 1)
-
-    def run(arm, *, calls=8, callers=1, meanwhile=lambda _: None):
-        parsed = parse_arm(f"{arm}{'&' if '?' in arm else '?'}stages=True", 4)
-        state = state_of(parsed)
-        engine = start(parsed, "127.0.0.1", 0, state=state)
-
-        def call():
-            with grpc.insecure_channel(engine.address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
-                stub = counter_pb2_grpc.incrementCounterStub(channel)
-                for _ in range(calls):
-                    stub.increment(counter_pb2.incrementBy(value=1), timeout=20)
-
-        threads = [threading.Thread(target=call, daemon=True) for _ in range(callers)]
-        for thread in threads:
-            thread.start()
-        seen = meanwhile(engine)
-        for thread in threads:
-            thread.join(60)
-        engine.stop(1)
-        return [one.stamps() for one in state.answered], seen
-
-    return run
-
-
-def in_ms(stamps):
-    return {name: one.mean_us / 1e6 for name, one in staged(stamps, 0, 1 << 62).each.items()}  # the stamps are ns here
+def watched(arm, clock):
+    """Call a server in this process, one call after the other, so that some are watched; return their stages."""
+    parsed = parse_arm(f"{arm}{'&' if '?' in arm else '?'}stages=True", 4)
+    state = state_of(parsed, clock=OwnClock(clock=clock))
+    engine = start(parsed, "127.0.0.1", 0, state=state)
+    with grpc.insecure_channel(engine.address) as channel:
+        stub = counter_pb2_grpc.incrementCounterStub(channel)
+        for _ in range(WATCHED * stages.EVERY):
+            stub.increment(counter_pb2.incrementBy(value=1), timeout=60)
+    engine.stop(1)
+    return [one.stamps() for one in state.answered]
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_delay_put_into_one_stage_is_found_there_and_nowhere_else(watched, monkeypatch, pattern, stage):
+def test_a_delay_put_into_one_stage_is_found_there_and_nowhere_else(monkeypatch, pattern, stage):
+    clock = SimulatedClock()
+
     def late(function):
         def later(*arguments):
-            time.sleep(DELAY_S)
+            clock.sleep(DELAY_S)
             return function(*arguments)
 
         return later
@@ -80,40 +63,10 @@ def test_a_delay_put_into_one_stage_is_found_there_and_nowhere_else(watched, mon
         arm = f"{pattern}?sync_us={DELAY_S * 1e6:.0f}"
     else:
         monkeypatch.setattr(contract, "written", late(contract.written))
-    stamps, _ = watched(arm)
-    assert len(stamps) == 8
-    taken_ms = in_ms(stamps)
-    assert taken_ms.pop(stage) == pytest.approx(DELAY_S * 1e3, rel=0.5)
-    assert max(taken_ms.values()) < DELAY_S * 1e3 / 4, taken_ms
-
-
-def depth(queue, of, for_s, every_s=0.001):
-    """Look now and then how long a queue is, of a server under load; return the mean, from when to when."""
-    time.sleep(0.5)
-    began, seen = time.perf_counter_ns(), []
-    while time.perf_counter_ns() < began + for_s * 1e9:
-        seen.append(queue(of).qsize())
-        time.sleep(every_s)
-    return sum(seen) / len(seen), began, time.perf_counter_ns()
-
-
-@pytest.mark.load
-@pytest.mark.parametrize(
-    ("arm", "stage", "queue"),
-    [
-        ("mutex?workers=2&hold_us=2000", "worker", lambda engine: engine._workers._calls),
-        ("inputQ?hold_us=2000", "waiting", lambda engine: engine._counter._requests),
-        ("inputQ?sync_us=2000", "waiting", lambda engine: engine._counter._requests),
-    ],
-)
-def test_a_queue_is_as_long_as_its_arrivals_times_their_mean_wait(watched, arm, stage, queue):
-    stamps, (length, began, ended) = watched(arm, calls=60, callers=20, meanwhile=partial(depth, queue, for_s=1.6))
-    number = list(STAGES).index(stage)
-    inside = [one for one in stamps if began <= one[number] < ended]
-    rate = len(inside) / (ended - began)
-    wait = sum(one[number + 1] - one[number] for one in inside) / len(inside)
-    assert length > 10
-    assert length == pytest.approx(rate * wait, rel=0.05)
+    stamps = watched(arm, clock)
+    assert len(stamps) == WATCHED
+    found = staged(stamps, 0, 1 << 62).each  # the stamps are ns here
+    assert {name: one.mean_us for name, one in found.items() if one.mean_us} == {stage: DELAY_S * 1e9}
 
 
 def test_what_began_outside_the_window_is_not_counted_and_no_call_is_no_number():

@@ -14,7 +14,8 @@ from perfkit.subject.counters import Asked, take
 from perfkit.subject.serve import state_of
 from perfkit.subject.state import State
 from perfkit.subject.stores import disk
-from tests.conftest import on_disk, served
+from tests.support.disks import on_disk
+from tests.support.servers import served
 
 
 def yes():
@@ -91,6 +92,7 @@ def test_after_a_failed_commit_nothing_more_is_acknowledged_and_the_server_is_to
     assert (state.count, store.commits, ended) == (9, 3, [True])
 
 
+@pytest.mark.load
 @pytest.mark.parametrize("store", DURABLE)
 def test_a_store_that_is_opened_again_goes_on_with_its_count(store, tmp_path):
     arm, folder = f"threads/mutex?store={store}", on_disk(tmp_path) / "files"

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -14,7 +15,6 @@ from perfkit.errors import LoadError, PerfkitError
 from perfkit.record.environment import Environment
 from perfkit.record.results import Usage
 from perfkit.rig import doctor, family, generators, host, process
-from perfkit.rig.cluster import clock
 from perfkit.rig.cluster.deadline import Deadline, Held, deadline
 from perfkit.rig.cluster.told import Loaded, LoadSeen, ServersSeen
 from perfkit.rig.doctor import Finding
@@ -50,7 +50,7 @@ class Agent:
 
     async def now(self) -> float:
         """Return the time, in seconds since the epoch."""
-        return clock.now()
+        return time.time()
 
     async def machine(self) -> str:
         """Return what tells this machine from others, as long as it is up: containers of one are one."""
@@ -153,13 +153,13 @@ class Agent:
         self._keep((), within_s)
         cpus = (*placement.server, *placement.generator) if placement.server else ()
         if trial.method != TURNS:
-            observed = observe(families, window, cpus, [self._held], now=clock.now)
+            observed = observe(families, window, cpus, [self._held])
             return ServersSeen(observed, None, (None,) * len(families))
-        sleep_until(turns_at_ms, [*families, self._held], clock.now)
+        sleep_until(turns_at_ms, [*families, self._held])
         teams = [Team((one.members(),), one.stopped) for one in families]
-        watchdog = self._trial.enter_context(taking_turns(trial, attempt, window, teams, placement, clock.now))
+        watchdog = self._trial.enter_context(taking_turns(trial, attempt, window, teams, placement))
         self._keep([watchdog.pid], within_s)
-        observed = observe(families, window, cpus, [watchdog, self._held], [watchdog.pid], clock.now)
+        observed = observe(families, window, cpus, [watchdog, self._held], [watchdog.pid])
         took, own_s = watchdog.end()
         return ServersSeen(observed, took, tuple(own_s))
 
@@ -168,25 +168,23 @@ class Agent:
 
     def _watch_load(self, begin_ms: float, window: Window, turns_at_ms: float, within_s: float) -> LoadSeen:
         self._keep((), within_s)
-        sleep_until(begin_ms, [*([self._load] if self._load else []), self._held], clock.now)
-        late_ms = clock.now() * 1e3 - begin_ms
-        ahead_ms = round(clock.skew_s() * 1e3)
-        by_system = Window(window.from_ms - ahead_ms, window.until_ms - ahead_ms)
+        sleep_until(begin_ms, [*([self._load] if self._load else []), self._held])
+        late_ms = time.time() * 1e3 - begin_ms
         if isinstance(self._load, RunningK6):
-            self._load.begin(by_system)
+            self._load.begin(window)
         else:
-            self._start_load(by_system.from_ms)
+            self._start_load(window.from_ms)
         load, missing = self._load, 0
         assert load is not None  # noqa: S101 - just begun
         self._keep([load.pid], within_s)
         assert self._asked is not None  # noqa: S101 - `load` says
         assert self._part is not None  # noqa: S101
         if self._asked.method == TURNS:
-            sleep_until(turns_at_ms, [load, self._held], clock.now)
+            sleep_until(turns_at_ms, [load, self._held])
             _, asked, part = self._part
             missing = part.share(asked.vus) * len(self._asked.seats) - load.answered()
         cpus = self._placement.generator
-        observed = observe([load], window, cpus, [self._held], now=clock.now)
+        observed = observe([load], window, cpus, [self._held])
         (cpu_s,) = observed.used_s
         usage = Usage(cpu_s, observed.window_s, cpus, family.peak_rss_bytes(load.members()))
         return LoadSeen(observed, usage, len(cpus) or len(host.usable_cpus()), late_ms, missing)

@@ -1,24 +1,7 @@
 """A host's clock, and how far off another is: bounds that hold for certain, whatever the way there takes."""
 
-import os
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-
-SKEW = "PERFKIT_TEST_SKEW"
-"""Names a file with seconds by which tests let a host's clock be wrong: theirs all share one machine's."""
-
-
-def now() -> float:
-    """Return this host's time, in seconds since the epoch."""
-    return time.time() + skew_s()
-
-
-def skew_s() -> float:
-    """Return how much later it is by `now` than by the system's clock: 0, but in tests."""
-    path = os.environ.get(SKEW)
-    return float(Path(path).read_text()) if path else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,9 @@ SSH = "ssh:"
 WAIT_S = 30.0
 """How long a cluster may take until it has two hosts, and a host until it is reached."""
 
-IDLE = "5 minutes"
-"""After how long without a trial a cluster started by SSH ends, whose coordinator was killed."""
+IDLE, IDLE_SETTING = "5 minutes", "distributed.scheduler.idle-timeout"
+"""After how long without a trial a cluster started by SSH ends, whose coordinator was killed; and Dask's own setting,
+which comes first."""
 
 NAME = "PERFKIT_HOST"
 """The variable in which a worker that was started by SSH has its host's name: Dask gives those none."""
@@ -83,7 +84,7 @@ def _by_ssh(names: Sequence[str]) -> Iterator[Any]:
                 remote_python=[sys.executable, *(f"env {NAME}={shlex.quote(name)} {sys.executable}" for name in names)],
                 worker_class="distributed.Worker",
                 worker_options={"nthreads": 1, "memory_limit": 0, "dashboard": False},
-                scheduler_options={"idle_timeout": IDLE, "dashboard": False},
+                scheduler_options={"idle_timeout": dask.config.get(IDLE_SETTING) or IDLE, "dashboard": False},
             )
         except Exception as error:  # whatever Dask and asyncssh raise
             raise LoadError(f"cluster=ssh:{','.join(names)} did not start ({error}); see docs/cluster.md") from error

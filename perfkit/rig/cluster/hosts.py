@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from perfkit.clock import Clock, wait_until
 from perfkit.errors import LoadError, PerfkitError
 from perfkit.rig.cluster.clock import Exchange, Offset, offset
 
 EXCHANGES = 16
 """How often a host is asked for its time; the quickest answer counts."""
-
-POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +63,14 @@ class Call:
 class Hosts:
     """The hosts of a session."""
 
-    def __init__(self, client: Any, server: Host, generators: Sequence[Host], patience: Patience) -> None:
+    def __init__(
+        self, client: Any, server: Host, generators: Sequence[Host], patience: Patience, clock: Clock = time
+    ) -> None:
         self.server = server
         self.generators = tuple(generators)
         self.patience = patience
         self._client = client
+        self._clock = clock
 
     @property
     def all(self) -> tuple[Host, ...]:
@@ -93,25 +95,24 @@ class Hosts:
 
     def wait(self, calls: Sequence[Call], within_s: float) -> list[Any]:
         """Return all answers, or raise what the first failure is, as soon as it is known."""
-        until_s = time.monotonic() + within_s
-        while True:
-            done = [one for one in calls if one.future.done()]
-            for one in done:
-                one.result(1.0)
-            if len(done) == len(calls):
-                return [one.result(1.0) for one in calls]
-            if time.monotonic() > until_s:
-                raise _silent(next(one for one in calls if one not in done), within_s)
-            time.sleep(POLL_S)
+
+        def raise_failures() -> None:
+            for one in calls:
+                if one.future.done():
+                    one.result(1.0)
+
+        if not wait_until(lambda: all(one.future.done() for one in calls), within_s, self._clock, raise_failures):
+            raise _silent(next(one for one in calls if not one.future.done()), within_s)
+        return [one.result(1.0) for one in calls]
 
     def clocks(self) -> Mapping[Host, Offset]:
         """Ask each host for its time, several times."""
         return {one: offset(self._exchange(one) for _ in range(EXCHANGES)) for one in self.all}
 
     def _exchange(self, host: Host) -> Exchange:
-        asked_s = time.time()
+        asked_s = self._clock.time()
         told_s = self.ask(host, "now")
-        return Exchange(asked_s, told_s, time.time())
+        return Exchange(asked_s, told_s, self._clock.time())
 
     def tick(self) -> None:
         """Let each host do a task: Dask counts only these as use, and an idle cluster may end itself."""
@@ -127,10 +128,10 @@ class Hosts:
                 calls.append(self.call(one, method))
             except LoadError:
                 silent.append(one.name)
-        until_s = time.monotonic() + self.patience.answer_s
+        until_s = self._clock.monotonic() + self.patience.answer_s
         for call in calls:
             try:
-                call.result(max(0.05, until_s - time.monotonic()))
+                call.result(max(0.05, until_s - self._clock.monotonic()))
             except LoadError:
                 silent.append(call.host.name)
         return silent

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import IO, Any
 
+from perfkit.clock import Clock
 from perfkit.design.plan import Load
 from perfkit.errors import LoadError
 from perfkit.record.calls import Calls
@@ -154,11 +155,11 @@ class RunningLoad(ABC):
         return written_to(self._log).decode(errors="replace")
 
 
-def opening(load: Load, several: int, took_s: float | None = None, waits_s: float = 0.0) -> int:
+def opening(load: Load, several: int, took_s: float | None = None, waits_s: float = 0.0, clock: Clock = time) -> int:
     """Return when `several` generators, started now on the same cores, can open a window together, in epoch ms.
 
     `took_s` is how long it took before until all their VUs were answered; None: not known. `waits_s` is
     for how long a VU waits besides then, at most.
     """
     wait_s = several * (OPENING_S + OPENING_VU_S * load.vus) + waits_s if took_s is None else SPARE_S + LONGER * took_s
-    return round((time.time() + wait_s + load.warmup_s) * 1e3)
+    return round((clock.time() + wait_s + load.warmup_s) * 1e3)

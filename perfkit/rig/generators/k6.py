@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from perfkit.clock import Clock, wait_until
 from perfkit.design.factors import K6
 from perfkit.design.plan import TIMEOUT_S, Load
 from perfkit.errors import LoadError
@@ -71,22 +72,20 @@ class RunningK6(RunningLoad):
         is_script: bool,
         percentiles: Sequence[str] = (),
         control: Control | None = None,
+        clock: Clock = time,
     ) -> None:
         super().__init__(K6, process, log, servers, is_script=is_script)
         self._file = summary
         self._percentiles = percentiles
         self._control = control
+        self._clock = clock
         self._summary: dict[str, Any] = {}
 
     def ready(self) -> None:
         """Wait until a k6 that is to begin later has initialised its VUs."""
         assert self._control is not None  # noqa: S101 - so says the call in `running`
-        patience = time.monotonic() + START_S
-        while not self._control.is_ready():
-            self.check()
-            if time.monotonic() > patience:
-                raise LoadError(f"k6 was not ready within {START_S:g} s; it said: {self._output()[-500:]!r}")
-            time.sleep(0.01)
+        if not wait_until(self._control.is_ready, START_S, self._clock, self.check):
+            raise LoadError(f"k6 was not ready within {START_S:g} s; it said: {self._output()[-500:]!r}")
 
     def begin(self, window: Window) -> None:
         """Let a k6 that is ready begin, for this window."""
@@ -95,14 +94,11 @@ class RunningK6(RunningLoad):
 
     def window(self) -> Window:
         """Wait until k6 has initialised its VUs and says when the window opens."""
-        patience = time.monotonic() + START_S
-        while time.monotonic() < patience:
-            line = re.search(r"perfkit window (\d+) (\d+)\n", self._output())
-            if line:
-                return Window(int(line[1]), int(line[2]))
-            self.check()
-            time.sleep(0.005)
-        raise LoadError(f"k6 did not start its load within {START_S:g} s; it said: {self._output()[-500:]!r}")
+        says = re.compile(r"perfkit window (\d+) (\d+)\n")
+        if not wait_until(lambda: bool(says.search(self._output())), START_S, self._clock, self.check):
+            raise LoadError(f"k6 did not start its load within {START_S:g} s; it said: {self._output()[-500:]!r}")
+        (opens, closes) = says.findall(self._output())[0]
+        return Window(int(opens), int(closes))
 
     def answered(self) -> int:
         """Return how many VUs have had their first answer, of a load with an appointed window."""

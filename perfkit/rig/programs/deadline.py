@@ -21,27 +21,49 @@ from pathlib import Path
 
 def main() -> None:
     """Keep the deadline of the last line, until it is over or the pipe is closed."""
+    keep(System())
+
+
+class System:
+    """Time, processes and the pipe as they are; a test has others."""
+
+    monotonic = staticmethod(time.monotonic)
+
+    @staticmethod
+    def line(until_s: float) -> str | None:
+        """Wait until then; return a line that comes sooner, "" where the pipe is closed, None where nothing comes."""
+        left_s = None if math.isinf(until_s) else max(0.0, until_s - time.monotonic())
+        readable, _, _ = select.select([sys.stdin], [], [], left_s)
+        return sys.stdin.readline() if readable else None
+
+    @staticmethod
+    def kill_group(group: int) -> None:
+        """Kill a process group that may be gone."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+
+    @staticmethod
+    def kill_if_stopped(pid: int) -> None:
+        """Kill a process that was stopped by a signal."""
+        if has_stopped(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def keep(system: System) -> None:
+    """Take lines, and end what the last one names when its time is over or no more can come."""
     groups: list[int] = []
     until_s, owner = math.inf, 0
     while True:
-        left_s = max(0.0, until_s - time.monotonic())
-        readable, _, _ = select.select([sys.stdin], [], [], None if math.isinf(left_s) else left_s)
-        line = sys.stdin.readline() if readable else ""
+        line = system.line(until_s)
         if not line:
-            kill(groups)
-            if not readable and owner and has_stopped(owner):
-                os.kill(owner, signal.SIGKILL)
+            for group in groups:
+                system.kill_group(group)
+            if line is None and owner:
+                system.kill_if_stopped(owner)
             return
         told = json.loads(line)
         groups, owner = told["groups"], told["owner"]
-        until_s = time.monotonic() + told["within_s"] if groups else math.inf
-
-
-def kill(groups: list[int]) -> None:
-    """Kill groups that may be gone."""
-    for group in groups:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGKILL)
+        until_s = system.monotonic() + told["within_s"] if groups else math.inf
 
 
 def has_stopped(pid: int) -> bool:

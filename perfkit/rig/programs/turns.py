@@ -44,17 +44,50 @@ def main() -> None:
     with contextlib.suppress(PermissionError):  # it waits for k6 on the same core otherwise, mostly under 3 ms
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     clocks = {team: os.open(path, os.O_WRONLY) for team, path in zip(teams, config["clocks"], strict=True) if path}
-    turns = Turns(teams, clocks, config["turn_ms"] / 1e3, config["window"], random.Random(config["seed"]))  # noqa: S311
-    try:
-        asked_to_end = turns.take()
-    except ProcessLookupError:
-        asked_to_end = wait_for_end()  # a server is gone: that is the other side's to say
-    if not asked_to_end:
-        for group, *_ in [group for team in teams for group in team]:
-            send(group, signal.SIGKILL)
-        return
-    turns.end()
-    print(json.dumps(turns.report()), flush=True)
+    order = random.Random(config["seed"])  # noqa: S311
+    turns = Turns(teams, clocks, config["turn_ms"] / 1e3, config["window"], order, System())
+    if turns.take_until_told():
+        print(json.dumps(turns.report()), flush=True)
+
+
+class System:
+    """Time, processes and the pipe as they are; a test has others."""
+
+    monotonic = staticmethod(time.monotonic)
+    sleep = staticmethod(time.sleep)
+
+    @staticmethod
+    def line(until: float | None) -> str | None:
+        """Wait until then, None: for ever; return a line that comes sooner, "" where the pipe is closed, else None."""
+        left_s = None if until is None else max(0.0, until - time.monotonic())
+        readable, _, _ = select.select([sys.stdin], [], [], left_s)
+        return sys.stdin.readline() if readable else None
+
+    @staticmethod
+    def send(group: int, number: signal.Signals) -> None:
+        """Send a signal to a process group; ProcessLookupError where it is gone."""
+        os.killpg(group, number)
+
+    @staticmethod
+    def state(pid: int) -> str:
+        """Return the state of a process's first thread, as in /proc; ProcessLookupError where it is gone."""
+        try:
+            letter = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError as error:
+            raise ProcessLookupError(f"process {pid} is gone") from error
+        if letter == "Z":
+            raise ProcessLookupError(f"process {pid} is dead")
+        return letter
+
+    @staticmethod
+    def used_ns(pid: int) -> int:
+        """Return the CPU time of a process's threads; ProcessLookupError where it is gone. As `rig.process` has it."""
+        try:
+            return time.clock_gettime_ns((~pid << 3) | 2)
+        except OSError as error:
+            if Path(f"/proc/{pid}").exists():
+                return 0  # a sandbox without such clocks: states must do
+            raise ProcessLookupError(f"process {pid} is gone") from error
 
 
 class Turns:
@@ -67,8 +100,10 @@ class Turns:
         turn_s: float,
         window: tuple[float, float],
         order: random.Random,
+        system: System,
     ) -> None:
         self._clocks = clocks
+        self._system = system
         self._stopped_at: dict[Team, float] = {}
         self._stopped_s = dict.fromkeys(teams, 0.0)
         self._teams, self._turn_s, self._window, self._order = teams, turn_s, window, order
@@ -77,11 +112,25 @@ class Turns:
         self._switch_s: list[float] = []
         self._woken = 0
 
-    def take(self) -> bool:
-        """Take turns; return whether it was asked to end, rather than left alone."""
+    def take_until_told(self) -> bool:
+        """Take turns until the line "end", then let all go on and return True; where the pipe is closed, kill all."""
+        try:
+            line = self._take()
+        except ProcessLookupError:
+            line = self._system.line(None) or ""  # a server is gone: that is the other side's to say
         for team in self._teams:
-            self._stopped_at[team] = time.monotonic()
-            stop(team)
+            if line:
+                self._tell(team, self._system.monotonic())
+            for group, *_ in team:
+                with contextlib.suppress(ProcessLookupError):
+                    self._system.send(group, signal.SIGCONT if line else signal.SIGKILL)
+        return bool(line)
+
+    def _take(self) -> str:
+        """Take turns until a line comes; return it."""
+        for team in self._teams:
+            self._stopped_at[team] = self._system.monotonic()
+            self._stop(team)
         last = None
         while True:
             # A server that had two turns running would have had one of twice the length.
@@ -89,28 +138,42 @@ class Turns:
             while len(order) > 1 and order[0] == last:
                 order = self._order.sample(self._teams, len(self._teams))
             for team in order:
-                self._woken += not are_stopped(team)
-                began = time.monotonic()
+                self._woken += not self._is_stopped(team)
+                began = self._system.monotonic()
                 self._tell(team, began)
                 for group, *_ in team:
-                    os.killpg(group, signal.SIGCONT)
-                line = wait_for_line(began + self._turn_s)
-                ending = time.monotonic()
+                    self._system.send(group, signal.SIGCONT)
+                line = self._system.line(began + self._turn_s)
+                ending = self._system.monotonic()
                 if line is not None:
                     self._count(team, began, ending, ending)
-                    return line != ""
+                    return line
                 self._stopped_at[team] = ending
-                self._woken += not stop(team)
-                self._count(team, began, ending, time.monotonic())
+                self._woken += not self._stop(team)
+                self._count(team, began, ending, self._system.monotonic())
                 last = team
 
-    def end(self) -> None:
-        """Let all go on."""
-        now = time.monotonic()
-        for team in self._teams:
-            self._tell(team, now)
-            for group, *_ in team:
-                send(group, signal.SIGCONT)
+    def _stop(self, team: Team) -> bool:
+        """Stop a team, wait until nothing of its groups' first processes runs, and return whether that was reached.
+
+        Where a first thread has stopped, the others are about to: they have when the CPU clock stands still. To ask
+        each thread would take a millisecond.
+        """
+        pids = [pid for group in team for pid in group]
+        for group, *_ in team:
+            self._system.send(group, signal.SIGSTOP)
+        until, used_ns = self._system.monotonic() + STOP_S, [0]
+        while self._system.monotonic() < until:
+            self._system.sleep(POLL_S)
+            if self._is_stopped(team):
+                before_ns, used_ns = used_ns, [self._system.used_ns(pid) for pid in pids]
+                if used_ns == before_ns:
+                    return True
+        return False
+
+    def _is_stopped(self, team: Team) -> bool:
+        """Return whether the first threads of a team's groups have stopped; ProcessLookupError where one is gone."""
+        return all(self._system.state(pid) in "Tt" for group in team for pid in group)
 
     def _tell(self, team: Team, now: float) -> None:
         """Say for how long a team has been stopped in all, before it goes on."""
@@ -142,68 +205,6 @@ def quantiles_ms(several_s: list[float]) -> dict[str, float]:
     rising = sorted(several_s) or [0.0]
     last = len(rising) - 1
     return {name: rising[round(part * last)] * 1e3 for name, part in (("p50", 0.5), ("p95", 0.95), ("max", 1.0))}
-
-
-def wait_for_line(until: float) -> str | None:
-    """Wait until then; return a line that comes sooner, "" where the pipe is closed, None where nothing comes."""
-    readable, _, _ = select.select([sys.stdin], [], [], max(0.0, until - time.monotonic()))
-    return sys.stdin.readline() if readable else None
-
-
-def wait_for_end() -> bool:
-    """Wait for a line, without turns; return whether one came."""
-    return sys.stdin.readline() != ""
-
-
-def stop(team: Team) -> bool:
-    """Stop a team, wait until nothing of its groups' first processes runs, and return whether that was reached.
-
-    Where a first thread has stopped, the others are about to: they have when the CPU clock stands still. To ask each
-    thread would take a millisecond.
-    """
-    pids = [pid for group in team for pid in group]
-    for group, *_ in team:
-        os.killpg(group, signal.SIGSTOP)
-    until, used_ns = time.monotonic() + STOP_S, [0]
-    while time.monotonic() < until:
-        time.sleep(POLL_S)
-        if are_stopped(team):
-            before_ns, used_ns = used_ns, [cpu_ns(pid) for pid in pids]
-            if used_ns == before_ns:
-                return True
-    return False
-
-
-def are_stopped(team: Team) -> bool:
-    """Return whether the first threads of a team's groups have stopped; ProcessLookupError where one is gone."""
-    return all(state(pid) in "Tt" for group in team for pid in group)
-
-
-def state(pid: int) -> str:
-    """Return the state of a process's first thread, as in /proc; ProcessLookupError where it is gone."""
-    try:
-        letter = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError as error:
-        raise ProcessLookupError(f"process {pid} is gone") from error
-    if letter == "Z":
-        raise ProcessLookupError(f"process {pid} is dead")
-    return letter
-
-
-def cpu_ns(pid: int) -> int:
-    """Return the CPU time of a process's threads; ProcessLookupError where it is gone. As `rig.process` has it."""
-    try:
-        return time.clock_gettime_ns((~pid << 3) | 2)
-    except OSError as error:
-        if Path(f"/proc/{pid}").exists():
-            return 0  # a sandbox without such clocks: states must do
-        raise ProcessLookupError(f"process {pid} is gone") from error
-
-
-def send(group: int, number: signal.Signals) -> None:
-    """Send a signal to a group that may be gone."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, number)
 
 
 if __name__ == "__main__":

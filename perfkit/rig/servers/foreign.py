@@ -14,6 +14,7 @@ from typing import IO, TypeVar
 
 import grpc
 
+from perfkit.clock import Clock
 from perfkit.design.arms import Arm
 from perfkit.errors import PlanError, ServerError
 from perfkit.rig import family, process
@@ -54,10 +55,12 @@ class ForeignServer(RunningServer):
         start_s: float,
         called: Called | None,
         keys: int = 1,
+        clock: Clock = time,
     ) -> None:
         host, self._port = where
         super().__init__(arm.name, process, log, f"{host}:{self._port}", start_s)
         self.called = called
+        self._clock = clock
         self._asked = called.call.method if called else "increment(value=0)"
         self._addresses = [self.address, *([f"{IPV6_LOOPBACK}:{self._port}"] if host == LOOPBACK else [])]
         self._thrown_away = b""
@@ -100,12 +103,12 @@ class ForeignServer(RunningServer):
 
     def _until_answered(self, question: Callable[[], T | None]) -> T:
         """Ask, at one address after the other, until there is an answer."""
-        patience, bad_since_s = time.monotonic() + self._start_s, None
+        patience, bad_since_s = self._clock.monotonic() + self._start_s, None
         while True:
             for address in self._addresses:
                 self.check()
                 self.address = address
-                now_s = time.monotonic()
+                now_s = self._clock.monotonic()
                 try:
                     if (answer := question()) is not None:
                         return answer
@@ -129,7 +132,7 @@ class ForeignServer(RunningServer):
                         f"{self._start_s:g} s ({said}); it should listen on {{port}} in plaintext, and one that starts "
                         "slowly needs a longer start_s"
                     )
-            time.sleep(0.02)
+            self._clock.sleep(0.02)
 
     def _is_good(self) -> bool | None:
         assert self.called is not None  # noqa: S101 - asked only where there is one

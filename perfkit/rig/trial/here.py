@@ -1,24 +1,25 @@
 """A trial on this machine: servers and load generators side by side."""
 
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from perfkit.clock import Clock, wait_until
 from perfkit.design.arms import Arm
 from perfkit.design.factors import K6
 from perfkit.design.paired import timeout_s
 from perfkit.design.plan import TURNS, Trial
-from perfkit.errors import PerfkitError
+from perfkit.errors import LoadError, PerfkitError
 from perfkit.record.results import Generating, TrialResult, Usage
 from perfkit.rig import family, generators, process
 from perfkit.rig.generators import Programs
 from perfkit.rig.generators.contract import RunningLoad, Window, opening
 from perfkit.rig.host import usable_cpus
 from perfkit.rig.servers.asking import settings
-from perfkit.rig.trial.observing import Family, observe
+from perfkit.rig.trial.observing import Family, Watched, observe
 from perfkit.rig.trial.placement import Placement
 from perfkit.rig.trial.serving import Methods, servers, taking_turns
 from perfkit.rig.trial.turns import Team
@@ -26,18 +27,36 @@ from perfkit.rig.trial.turns import Team
 SUMMING_UP_S = 20.0
 """How long a generator may take when the last calls' time limit is over: a summary of a million samples."""
 
+STARTS = 3
+"""How often servers and generators are started at most until all are ready before the window opens."""
+
 LEAST_WARMUP_S = 0.2
 """How long before the window turns begin at the latest, whoever is not connected yet."""
 
-READY_S = 0.01
-"""How often it is asked whether all VUs have had an answer."""
+
+class StartupTimes:
+    """How long it takes until all VUs of a trial are answered, learned from the trials before."""
+
+    def __init__(self) -> None:
+        self._took_s: dict[StartupKey, float] = {}
+
+    def expected_s(self, trial: Trial) -> float | None:
+        """Return how long it took of late, for these servers or else for as many others; None: not known."""
+        key = as_many, _ = _startup_key(trial)
+        known = [took_s for (others, _), took_s in self._took_s.items() if others == as_many]
+        return self._took_s.get(key) or (min(known) + waits_s(trial) if known else None)
+
+    def learn(self, trial: Trial, took_s: float) -> None:
+        """Take note of how long it took: a longer time counts at once, a shorter one by half."""
+        key = _startup_key(trial)
+        self._took_s[key] = max(took_s, (self._took_s.get(key, took_s) + took_s) / 2)
 
 
-Crowd = tuple[tuple[str, int, int], frozenset[Arm]]
+StartupKey = tuple[tuple[str, int, int], frozenset[Arm]]
 """generator, VUs at each server, how many servers; and which"""
 
-_TOOK_S: dict[Crowd, float] = {}
-"""how long it took of late until all VUs were answered, in this process"""
+STARTUP_TIMES = StartupTimes()
+"""those of this process"""
 
 
 Measured = tuple[TrialResult, list[dict[str, Any]]]
@@ -52,9 +71,21 @@ def measure(
     Whatever breaks the load or a server raises with the trial's name: it never becomes a number.
     """
     try:
-        return _measure(trial, attempt, programs, placement, methods or {})
+        return again_where_missed(lambda: _measure(trial, attempt, programs, placement, methods or {}))
     except PerfkitError as error:
         raise broken(trial, error) from error
+
+
+class WindowMissed(LoadError):
+    """Servers and generators were not ready when the window was to open; how long they need is known now."""
+
+
+def again_where_missed(measure_once: Callable[[], Measured]) -> Measured:
+    """Measure; where the window was missed before anything was, so once or twice more: each time more is allowed."""
+    for _ in range(STARTS - 1):
+        with suppress(WindowMissed):
+            return measure_once()
+    return measure_once()
 
 
 def broken(trial: Trial, error: PerfkitError) -> PerfkitError:
@@ -77,7 +108,9 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
             served.ready()
         shares = [[target] for target in served.targets] if by_turns else [served.targets]
         started_loads_s = time.monotonic()
-        opens_at_ms = opening(trial.load, len(shares), _took_s(trial), _waits_s(trial)) if by_turns else None
+        opens_at_ms = (
+            opening(trial.load, len(shares), STARTUP_TIMES.expected_s(trial), waits_s(trial)) if by_turns else None
+        )
         place, ways = process.Place(placement.generator), settings(trial.seats)
         limit_s = timeout_s(trial.method, trial.seats)
         loads = [
@@ -93,15 +126,15 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
         families: list[Family] = [*loads, *served.all]
         watchdog, missing = None, 0
         if by_turns:
-            missing = _wait_for_all(trial, window, families, loads)
-            took_s = time.monotonic() - started_loads_s
-            crowd = _crowd(trial)
-            _TOOK_S[crowd] = (_TOOK_S.get(crowd, took_s) + took_s) / 2
+            missing = wait_for_all(trial.load.vus * len(trial.seats), window, families, loads)
+            STARTUP_TIMES.learn(trial, took_s := time.monotonic() - started_loads_s)
+            if time.time() * 1e3 > window.from_ms:
+                raise WindowMissed(f"servers and generators took {took_s:.1f} s to get ready, {STARTS} times too long")
             teams = [
                 Team((server.members(), load.members()), server.stopped)
                 for server, load in zip(served.all, loads, strict=True)
             ]
-            watchdog = stack.enter_context(taking_turns(trial, attempt, window, teams, placement, time.time))
+            watchdog = stack.enter_context(taking_turns(trial, attempt, window, teams, placement))
         cpus = (*placement.server, *placement.generator) if placement.server else ()
         observed = observe(families, window, cpus, [watchdog] if watchdog else [], [watchdog.pid] if watchdog else [])
         generator_peak = sum(family.peak_rss_bytes(load.members()) for load in loads)
@@ -138,29 +171,29 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
     return result, summaries
 
 
-def _crowd(trial: Trial) -> Crowd:
+def _startup_key(trial: Trial) -> StartupKey:
     """Return what says how long it takes until all VUs are answered."""
     arms = frozenset(replace(seat.arm, burn_us=0) for seat in trial.seats)
     return (trial.load.generator, trial.load.vus, len(trial.seats)), arms
 
 
-def _took_s(trial: Trial) -> float | None:
-    """Return how long it took of late until all VUs were answered, here or else at as many other servers."""
-    crowd = number, _ = _crowd(trial)
-    as_many = [took_s for (others, _), took_s in _TOOK_S.items() if others == number]
-    return _TOOK_S.get(crowd) or (min(as_many) + _waits_s(trial) if as_many else None)
-
-
-def _waits_s(trial: Trial) -> float:
+def waits_s(trial: Trial) -> float:
     """Return for how long the last of a server's VUs waits at most while the others are in the critical section."""
     return trial.load.vus * max(seat.arm.hold_us + seat.arm.sync_us for seat in trial.seats) / 1e6
 
 
-def _wait_for_all(trial: Trial, window: Window, watched: Sequence[Family], loads: Sequence[RunningLoad]) -> int:
-    """Wait until every VU of every server has had an answer; return how many had none when turns had to begin."""
-    everybody, until_s = trial.load.vus * len(trial.seats), window.from_ms / 1e3 - LEAST_WARMUP_S
-    while (missing := everybody - sum(load.answered() for load in loads)) > 0 and time.time() < until_s:
+def wait_for_all(
+    vus: int, window: Window, watched: Sequence[Watched], loads: Sequence[RunningLoad], clock: Clock = time
+) -> int:
+    """Wait until every one of so many VUs has had an answer; return how many had none when turns had to begin."""
+
+    def missing() -> int:
+        return vus - sum(load.answered() for load in loads)
+
+    def check() -> None:
         for one in watched:
             one.check()
-        time.sleep(READY_S)
-    return missing
+
+    within_s = window.from_ms / 1e3 - LEAST_WARMUP_S - clock.time()
+    wait_until(lambda: missing() <= 0, within_s, clock, check)
+    return missing()

@@ -1,10 +1,11 @@
 """Processes watched over a window: all their CPU clocks read at both its ends, none gone, none come."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from perfkit.clock import Clock
 from perfkit.errors import LoadError
 from perfkit.record.results import Machine
 from perfkit.rig import family, machine
@@ -64,14 +65,13 @@ def observe(
     cpus: Sequence[int],
     others: Sequence[Watched] = (),
     pids: Sequence[int] = (),
-    now: Callable[[], float] | None = None,
+    clock: Clock = time,
 ) -> Observed:
     """Watch families from the opening of a window to its close, on `cpus`; a LoadError where one has changed.
 
-    `others` must live as long too; `pids` are processes whose CPU time is the trial's too, and `now` is another clock
-    than this machine's.
+    `others` must live as long too; `pids` are processes whose CPU time is the trial's too.
     """
-    clock, watched = now or _now, [*families, *others]
+    watched = [*families, *others]
     members = [one.members() for one in families]
     own = [*members, *((pid,) for pid in pids)]
     sleep_until(window.from_ms, watched, clock)
@@ -87,20 +87,16 @@ def observe(
     return Observed(window_s, tuple(used_s[: len(members)]), (opened.late_ms, closed.late_ms), besides)
 
 
-def _now() -> float:
-    return time.time()
-
-
-def _read(families: Sequence[Sequence[int]], due_ms: int, cpus: Sequence[int], clock: Callable[[], float]) -> _Reading:
-    late_ms = clock() * 1e3 - due_ms
-    at_ns, used_ns = time.monotonic_ns(), tuple(map(family.cpu_ns, families))
+def _read(families: Sequence[Sequence[int]], due_ms: int, cpus: Sequence[int], clock: Clock) -> _Reading:
+    late_ms = clock.time() * 1e3 - due_ms
+    at_ns, used_ns = clock.monotonic_ns(), tuple(map(family.cpu_ns, families))
     return _Reading(at_ns, late_ms, used_ns, machine.read(cpus))
 
 
-def sleep_until(epoch_ms: float, watched: Sequence[Watched], clock: Callable[[], float]) -> None:
+def sleep_until(epoch_ms: float, watched: Sequence[Watched], clock: Clock = time) -> None:
     """Sleep until then, looking now and then whether all still live; a LoadError where it is too late for it."""
     while True:
-        late_s = clock() - epoch_ms / 1e3
+        late_s = clock.time() - epoch_ms / 1e3
         if late_s > LATE_S:
             raise LoadError(
                 f"perfkit stood still in mid-trial and missed an end of the window by {late_s:.1f} s (it was stopped, "
@@ -110,4 +106,4 @@ def sleep_until(epoch_ms: float, watched: Sequence[Watched], clock: Callable[[],
             return  # who has ended by now can still be read; that this was late is flagged
         for one in watched:
             one.check()
-        time.sleep(min(-late_s, CHECK_S))
+        clock.sleep(min(-late_s, CHECK_S))

@@ -1,11 +1,12 @@
 """The servers of a trial on this machine: started, laid out alike, and stopped together."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
+from perfkit.clock import Clock
 from perfkit.design.plan import SOLO, Trial, some_wait
 from perfkit.record.calls import Calls
 from perfkit.record.results import Served, Usage
@@ -113,9 +114,9 @@ def taking_turns(
     window: Window,
     teams: Sequence[Team],
     placement: Placement,
-    now: Callable[[], float],
+    clock: Clock = time,
 ) -> AbstractContextManager[RunningTurns]:
-    """Let teams of process groups take turns from now on; `now` is the window's clock."""
-    ahead_s = time.monotonic() - now()
+    """Let teams of process groups take turns from now on."""
+    ahead_s = clock.monotonic() - clock.time()
     by_monotonic = window.from_ms / 1e3 + ahead_s, window.until_ms / 1e3 + ahead_s
     return turns(teams, trial.load.turn_ms, by_monotonic, f"{trial.block}/{attempt}", placement.generator)

@@ -98,7 +98,7 @@ class WatchingEngine(ThreadsEngine):
         super().__init__(arm, host, port, credentials, state)
 
     def _workers_of(self, arm: Arm) -> Workers:
-        return WatchingWorkers(arm.workers, self._started)
+        return WatchingWorkers(arm.workers, self._started, self._state.clock)
 
     def _increment(self, raw: bytes, context: grpc.ServicerContext, _: Callable[[bytes], None]) -> None:
         call: Request = self._read(raw, context)

@@ -2,9 +2,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import net as nets
-from tests.net import Net, inside
-from tests.rig.cluster.lab import Lab
+from tests.support import net as nets
+from tests.support.lab import Lab
+from tests.support.net import Net, inside
 
 
 @pytest.fixture(scope="module")

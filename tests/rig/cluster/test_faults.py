@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.conftest import ROOT
-from tests.faults.bench import comes_out, table
+from tests.faults.bench import comes_out, rows, table
 from tests.rig.cluster.faults import FAULTS, Struck
+from tests.support import ROOT
 
 TABLE = ROOT / "docs/cluster.md"
 
@@ -18,7 +18,6 @@ def run(tmp_path_factory):
     return tmp_path_factory.mktemp("faults") / "run"
 
 
-@pytest.mark.load
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_comes_out_as_the_table_has_it(name, lab, run, tmp_path, monkeypatch):
-    comes_out(TABLE, name, FAULTS[name](Struck(lab, tmp_path, run, monkeypatch)))
+@pytest.mark.parametrize("name", rows(FAULTS))
+def test_a_fault_comes_out_as_the_table_has_it(name, lab, run, tmp_path, request):
+    comes_out(TABLE, name, FAULTS[name].do(Struck(lab, tmp_path, run)), request)

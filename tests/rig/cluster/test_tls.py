@@ -12,11 +12,12 @@ import trustme
 
 from perfkit.manifests import VARIABLES, WORKER
 from perfkit.rig.cluster import connect
-from tests.net import wait_for
+from tests.support.processes import wait_for
 
 SCHEDULER = "tls://127.0.0.9:8791"
 
 
+@pytest.mark.full
 @pytest.mark.load
 def test_a_cluster_by_tls_is_reached_with_its_certificates(tmp_path):
     authority = trustme.CA()
@@ -45,7 +46,7 @@ def test_a_cluster_by_tls_is_reached_with_its_certificates(tmp_path):
         for name, host in (("s", "127.0.0.2"), ("g1", "127.0.0.3")):
             start(name, "distributed.cli.dask_worker", SCHEDULER, "--host", host, "--name", name, *WORKER)
         log = tmp_path / "scheduler.log"
-        wait_for("two workers", lambda: log.read_text().count("Register worker") == 2, 30)
+        wait_for("two workers", lambda: log.read_text().count("Register worker") == 2)
         with dask.config.set(settings), connect.connected(SCHEDULER, "s") as hosts:
             assert [one.name for one in hosts.all] == ["s", "g1"]
             assert all(one.worker.startswith("tls://") for one in hosts.all)

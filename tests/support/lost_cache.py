@@ -4,7 +4,9 @@ Killing alone proves nothing: the system's cache lives on, so that what was neve
 and fdatasync of the process stops at a seccomp filter until this side has seen what the file holds (seccomp_unotify(2),
 Linux 5.5), so that it is known at any time what a disk would have. A name counts as kept once its file was synced.
 
-    python tests/lost_cache.py FD COMMAND...     goes under the filter, sends its descriptor to FD, and becomes COMMAND
+    python tests/support/lost_cache.py FD COMMAND...
+
+goes under the filter, sends its descriptor to FD, and becomes COMMAND.
 """
 
 import ctypes

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -107,15 +106,6 @@ def inside(net: Net, host: str) -> Iterator[None]:
         assert libc.setns(home, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
         os.close(home)
         os.close(there)
-
-
-def wait_for(what: str, holds, within_s: float) -> float:
-    """Wait until something holds; return after how many seconds it did."""
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() < began + within_s, f"{what}: not within {within_s:g} s"
-        time.sleep(0.02)
-    return time.monotonic() - began
 
 
 def _ip(*arguments: str) -> None:

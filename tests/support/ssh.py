@@ -5,8 +5,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.net import ADDRESSES, Net, wait_for
-from tests.rig.cluster.lab import HOSTS
+from tests.support.lab import HOSTS
+from tests.support.net import ADDRESSES, Net
+from tests.support.processes import wait_for
 
 
 def missing() -> str:
@@ -33,7 +34,7 @@ class Sshd:
         self.processes = {host: net.start(host, [sshd, "-D", "-e", "-f", self._config(host)]) for host in HOSTS}
         for host in HOSTS:
             log = net.folder / f"log-{host}"
-            wait_for(f"sshd on {host}", lambda log=log: "Server listening" in log.read_text(), 10)
+            wait_for(f"sshd on {host}", lambda log=log: "Server listening" in log.read_text())
 
     def _config(self, host: str) -> str:
         path = self.net.folder / f"sshd-{host}"

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from perfkit.manifests import VARIABLES, WORKER
-from tests.net import ADDRESSES, Net, wait_for
+from tests.support.net import ADDRESSES, Net
+from tests.support.processes import wait_for
 
 PORT = 8786
 
@@ -31,7 +32,7 @@ class Lab:
                 self.end(host)
             module = ["-m", "distributed.cli.dask_scheduler", "--host", ADDRESSES["c"], "--port", str(PORT)]
             self.programs["c"] = self.net.start("c", [sys.executable, *module, "--no-dashboard"], **VARIABLES)
-            wait_for("scheduler", lambda: self._says("c", "Scheduler at:"), 30)
+            wait_for("scheduler", lambda: self._says("c", "Scheduler at:"))
         for host in HOSTS:
             if self._is_gone(host):
                 self.worker(host)
@@ -49,7 +50,7 @@ class Lab:
         self.programs[host] = self.net.start(host, argv, before, **VARIABLES, **variables)
 
     def wait_for_worker(self, host: str) -> None:
-        wait_for(f"worker of {host}", lambda: self._says(host, "Starting established connection"), 30)
+        wait_for(f"worker of {host}", lambda: self._says(host, "Starting established connection"))
 
     def end(self, host: str) -> None:
         program = self.programs.pop(host, None)
