@@ -1,5 +1,6 @@
 """Fixtures, and which test is of which command: `make quick`, `make test`, `make test-all`."""
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -55,17 +56,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(str(line))
 
 
+def _once(factory: pytest.TempPathFactory, name: str, measure: Callable[[Path], Path]) -> Path:
+    """Measure a run once for all workers: who comes second waits for it."""
+    home = factory.getbasetemp().parent if worker else factory.getbasetemp()
+    with (home / f"{name}.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return home / name if (home / name).exists() else measure(home / name)
+
+
 @pytest.fixture(scope="session")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small sweep, really measured, once for all tests that read one."""
-    return perfkit.sweep(**SMALL, out=tmp_path_factory.mktemp("runs") / "measured")
+    return _once(tmp_path_factory, "measured", lambda out: perfkit.sweep(**SMALL, out=out))
 
 
 @pytest.fixture(scope="session")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small comparison, really measured."""
-    folder = tmp_path_factory.mktemp("runs") / "compared"
-    return perfkit.compare(**SMALL_COMPARISON, out=folder)
+    return _once(tmp_path_factory, "compared", lambda out: perfkit.compare(**SMALL_COMPARISON, out=out))
 
 
 @pytest.fixture

@@ -153,6 +153,7 @@ def test_run_all_shows_progress_that_moves_and_the_answer_while_it_runs_and_then
     shoot(page, "lab-sweep")
 
 
+@pytest.mark.full
 def test_the_stop_button_ends_server_and_k6(lab, tmp_path):
     folder, opened, pid = lab
     small_copy(folder / "sweep.ipynb", vus=[3], duration_s=30, repeats=1, out=str(tmp_path / "run"))

@@ -59,6 +59,7 @@ def test_a_switch_of_neither_kind_is_refused_by_its_name(capsys):
     assert "solo='perhaps' is neither True nor False" in capsys.readouterr().err
 
 
+@pytest.mark.full
 @pytest.mark.load
 def test_a_shell_completes_commands_options_and_switches():
     def completed(*words):

@@ -32,9 +32,9 @@ FULL = os.environ.get("GENERATED") == "full"
 """Many more examples."""
 
 QUIETLY = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
-MANY = settings(max_examples=15_000 if FULL else 150, **QUIETLY)
-SOME = settings(max_examples=300 if FULL else 30, phases=[Phase.generate], **QUIETLY)
-FEW = settings(max_examples=30 if FULL else 3, phases=[Phase.generate], **QUIETLY)
+MANY = settings(max_examples=15_000 if FULL else 60, **QUIETLY)
+SOME = settings(max_examples=300 if FULL else 10, phases=[Phase.generate], **QUIETLY)
+FEW = settings(max_examples=30 if FULL else 1, phases=[Phase.generate], **QUIETLY)
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12)

@@ -12,7 +12,7 @@ def documents(text):
     return list(yaml.safe_load_all(text))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("version", ["1.29", "1.33", "newest"])
 def test_kubernetes_takes_the_manifests(version):
     import kubernetes_validate  # it takes four seconds
@@ -44,7 +44,7 @@ def test_what_selects_pods_finds_them():
             assert any(one["spec"]["selector"].items() <= labels.items() for labels in pods)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_wrong_manifest_is_found():
     import kubernetes_validate
 
@@ -54,7 +54,7 @@ def test_a_wrong_manifest_is_found():
         kubernetes_validate.validate(made[1], "1.33", strict=True)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_operators_run_has_the_script_and_one_runner_less_than_hosts():
     import kubernetes_validate
 

@@ -28,7 +28,7 @@ def test_the_handicap_is_judged_against_solo_trials_of_it_too(effect, ok):
     assert (told.verdict == NOT_TRUSTED) != ok
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_solo_trials_too_noisy_to_contradict_the_handicap_do_not_fail_it():
     fails = [not judged(joint(seed=seed), alone(sd=0.06, seed=1000 + seed))["handicap"].ok for seed in range(200)]
     assert sum(fails) <= 10  # at most the 1 in 20 of its interval

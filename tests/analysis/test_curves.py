@@ -80,7 +80,7 @@ def test_the_law_is_found_again_where_nothing_scatters():
     assert found.worst < 1e-6
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize(("contention", "coherency"), [(0.3, 0.0), (0.3, 0.005), (0.0, 0.01)])
 def test_its_intervals_hold_the_truth(monkeypatch, contention, coherency):
     monkeypatch.setattr(usl, "RESAMPLES", 200)
@@ -94,7 +94,7 @@ def test_its_intervals_hold_the_truth(monkeypatch, contention, coherency):
     assert min(held.values()) >= 0.85 * studies, held
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_data_that_cannot_tell_contention_from_coherency_are_said_not_to():
     told = [usl.scalability(scaled(0.005, 0.0002, seed, blocks=5, noise=0.2))[0].is_told_apart for seed in range(10)]
     assert sum(told) <= 3
@@ -151,7 +151,7 @@ def test_what_is_not_known_says_how_many_blocks_would_tell():
     assert {one.why for one in cells({(1, 0): 1.0, (10, 5): 1.0}, blocks=1).spots} == {"one block gives no interval"}
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_sign_counts_only_where_it_holds_for_the_whole_map():
     """Where nothing differs, a cell in twenty is beyond its own interval, and in 19 maps of 20 none has a sign."""
     wrong = 0

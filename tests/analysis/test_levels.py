@@ -123,13 +123,13 @@ def test_over_all_levels_a_false_alarm_is_as_rare_as_promised():
     assert sum(one.turns for one in found) <= 22
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_equivalence_is_hardly_ever_claimed_at_the_margin():
     wrong = [NO_RELEVANT in judged((1.03,) * 5, seed=seed).verdicts for seed in range(300)]
     assert sum(wrong) <= 22
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_levels_that_differ_by_4_pct_are_found_4_times_out_of_5():
     found = [judged((1.02, 1.02, 1.0, 0.98, 0.98), seed=seed).turns for seed in range(200)]
     assert sum(found) >= 160

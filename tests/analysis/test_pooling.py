@@ -19,7 +19,7 @@ def run(machine, ratio, half_pct=0.5, blocks=20, name="run"):
     return Run(name, machine, statistics.from_logs("cpu_per_call_us", "b", "a", [], logs.tolist()))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_prediction_holds_the_next_machine_nine_times_of_ten_or_more():
     held = means = 0
     studies = 200

@@ -80,7 +80,7 @@ def test_two_generators_are_told_with_both_numbers():
     assert "under h2load at 20 VUs" in text
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_effects_of_no_factor_are_found_by_chance_1_time_in_20():
     assert sum(_moved(seed) for seed in range(100)) <= 11  # 5, within three standard errors
 

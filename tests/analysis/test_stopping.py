@@ -62,7 +62,7 @@ def test_the_interval_holds_its_level_under_the_stop_rule_and_is_hardly_wider():
     assert len(set(lengths)) > 5, "the rule never had to decide"
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("blocks", [wilder, correlated])
 def test_where_an_assumption_does_not_hold_the_interval_does_or_nothing_is_concluded(blocks):
     held, refused, *_ = zip(*studies(blocks), strict=True)
@@ -81,7 +81,7 @@ def test_steins_interval_alone_would_not_hold_there(blocks):
     assert hits / 400 < 0.88
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_stopping_when_a_plain_interval_looks_narrow_would_not_hold_its_level():
     """Why the rule has two stages: the obvious one stops at spreads that are small by chance."""
     hits, studies = 0, 2000

@@ -8,7 +8,7 @@ import pytest
 
 from perfkit import notebooks
 from perfkit.errors import PerfkitError
-from tests.faults.bench import PLAN, QUICK, TEST, Bench, fault
+from tests.faults.bench import PLAN, QUICK, Bench, fault
 
 
 def _refusal(name: str, **changes: object) -> None:
@@ -46,7 +46,7 @@ def _(bench: Bench) -> tuple[str, str]:
     return bench.refused(k6=str(path))
 
 
-@fault("a limit of 64 open files", TEST)
+@fault("a limit of 64 open files")
 def _(bench: Bench) -> tuple[str, str]:
     told = subprocess.run(
         [sys.executable, "-c", f"import perfkit; perfkit.sweep(**{PLAN!r}, out={str(bench.out)!r})"],

@@ -19,7 +19,7 @@ from tests.support.clock import SimulatedClock
 from tests.support.processes import send, state, wait_for
 
 
-@fault("the server is killed (SIGKILL)", TEST)
+@fault("the server is killed (SIGKILL)")
 def _(bench: Bench) -> tuple[str, str]:
     return bench.broken(lambda: send("perfkit serve", signal.SIGKILL))
 

@@ -23,7 +23,7 @@ def seen(samples, percentiles=TOLD):
 latencies = st.lists(st.floats(0.01, 10_000).map(lambda value: round(value, 3)), max_size=80)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @settings(max_examples=300)
 @given(st.lists(latencies, min_size=1, max_size=5), st.lists(st.sampled_from(GRID), max_size=12, unique=True))
 def test_the_percentile_of_all_samples_lies_in_its_bracket_for_certain(hosts, grid):

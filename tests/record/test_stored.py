@@ -83,7 +83,7 @@ def the_same(derived, reference):
         assert derived == reference
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in RUNS])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.full) for name in RUNS])
 def test_a_stored_run_gives_the_same_numbers_as_ever(name):
     reference, run = REFERENCE[name], EXAMPLE / name
     for method, columns in reference["tables"].items():
@@ -103,7 +103,7 @@ def test_every_stored_run_is_in_the_reference():
     assert sorted(str(path.parent.relative_to(EXAMPLE)) for path in EXAMPLE.rglob("plan.json")) == sorted(RUNS)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_stored_survey_gives_the_same_numbers_as_ever():
     survey, reference = perfkit.survey(EXAMPLE / "engines"), REFERENCE["engines"]
     assert [arm.name for arm in survey.arms] == reference["arms"]

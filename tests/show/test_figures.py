@@ -139,6 +139,7 @@ def test_one_block_and_one_arm_can_be_drawn(table):
             figure(few).draw_without_rendering()
 
 
+@pytest.mark.full
 def test_drawing_writes_png_and_svg_and_gives_the_same_bytes_again(measured, tmp_path):
     shutil.copytree(measured, tmp_path / "run")
     for name in (*figures.ALL, *figures_levels.ALL):

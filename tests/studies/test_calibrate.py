@@ -38,7 +38,7 @@ def test_the_summary_counts_what_was_held_and_found():
     assert f"A/A: contains 1 in {held} of 7" in summary
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_studies_that_lie_further_apart_than_their_intervals_say_are_told():
     def apart_pct(told):
         return float(re.search(r"b against a: .* studies lie (.*) % apart", told).group(1))

@@ -140,7 +140,7 @@ def test_the_stored_map_is_of_sixteen_cells_and_says_three_sentences():
     assert len(said.table(folder).splitlines()) == 2 + 16 * len(found.grid.arms)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_owners_answer_calls_for_cold_keys_in_a_fifth_of_the_time_of_locks():
     sentence = said.cold(crossover.read(ROOT / "data/example/crossover").skew)
     ratio, low, high = map(float, re.search(r"workers, (\S+) \((\S+) to (\S+)\) times;", sentence).groups())

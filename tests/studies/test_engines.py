@@ -15,7 +15,7 @@ from perfkit.show import report_studies, words
 from perfkit.show.figures import engines as figures_engines
 from perfkit.studies import engines
 from tests.support import ROOT
-from tests.support.notebooks import outputs_of
+from tests.support.notebooks import outputs_of, text
 
 SMALL = {
     "measure": True, "arms": "native/inputQ?batch=8", "vus": 5, "rate": 200, "budget_s": 5, "duration_s": 0.7,
@@ -49,9 +49,9 @@ def test_the_notebook_measures_every_arm_together_with_the_reference_and_alone(m
     assert (found.closed["rate"].isna().all(), set(found.offered["rate"])) == (True, {200})
     outputs = outputs_of(measured / "out.ipynb")
     assert sum("image/png" in output.get("data", {}) for output in outputs) == len(figures_engines.ALL)
-    text = "\n".join(output.get("data", {}).get("text/markdown", "") for output in outputs)
-    assert "Under k6 at 5 VUs an arm" in text
-    assert "| native/inputQ?batch=8 |" in text
+    shown = text(measured / "out.ipynb")
+    assert "Under k6 at 5 VUs an arm" in shown
+    assert "| native/inputQ?batch=8 |" in shown
 
 
 @pytest.mark.full
@@ -95,7 +95,7 @@ def test_the_stored_survey_has_every_engine_and_pattern(stored):
     assert stored.arms[0] == stored.reference
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_queue_is_held_against_the_lock_of_its_own_engine_and_loop(stored):
     assert set(stored.queues) == {arm for arm in stored.arms if arm.pattern == "inputQ"}
     for arm, queue in stored.queues.items():
@@ -106,7 +106,7 @@ def test_a_queue_is_held_against_the_lock_of_its_own_engine_and_loop(stored):
         assert (answer.plan.arm(A), answer.plan.arm(B), answer.cpu_per_call) == (lock, arm, queue.cpu_per_call)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_figure_has_the_surveys_numbers_on_its_axes(stored):
     figure = figures_engines.ladder(stored)
     figure.draw_without_rendering()  # the axis above follows the one below when drawn
@@ -174,7 +174,7 @@ def test_arms_that_can_not_be_told_from_the_cheapest_are_named(stored):
     assert f"; {second.name} can't be told from it." in headline
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_survey_of_perfkit_0_1_is_read(tmp_path):
     for name in ("queues", "closed", "offered"):
         (tmp_path / name).symlink_to(engines.EXAMPLE / name)

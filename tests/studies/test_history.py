@@ -58,7 +58,7 @@ def test_runs_are_in_order_of_time_whatever_the_order_of_words(runs, capsys):
     assert "packages: grpcio: 1.85.1 → 2" in said
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
@@ -80,7 +80,7 @@ def test_two_questions_are_refused_by_name(runs):
         read_all([first, second])
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_more_of_the_same_question_is_the_same_question(runs):
     first, second = runs(1, 1)
     plan = json.loads((second / "plan.json").read_text())

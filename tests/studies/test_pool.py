@@ -55,7 +55,7 @@ def test_machines_that_agree_are_one_answer_with_what_the_next_may_show(runs, ca
     assert (tmp_path / "pool.svg").read_text().startswith("<?xml")
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_machines_that_contradict_each_other_are_said_to(runs):
     found = perfkit.pool(",".join(runs(("a", 1.02), ("b", 0.9), ("c", 1.03))))
     assert found.pooled.verdict == "depends on the machine"
@@ -64,7 +64,7 @@ def test_machines_that_contradict_each_other_are_said_to(runs):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_what_is_no_pool_is_refused(runs):
     first, other = runs(("a", 1), ("b", 1), vus=10)
     for asked, message in (
@@ -102,6 +102,7 @@ def test_what_is_simulated_says_so_in_words_and_picture():
     assert found.pooled.prediction[0] < found.pooled.together.low
 
 
+@pytest.mark.full
 @pytest.mark.load
 def test_the_notebook_shows_a_pool(runs, tmp_path):
     asked = ",".join(runs(("a", 1), ("b", 1.01), ("c", 0.99)))

@@ -128,6 +128,7 @@ def load_by_hand(address, **settings):
     return subprocess.run([*argv, ROOT / "k6/counter.js"], capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.full
 @pytest.mark.load
 def test_a_server_with_tls_is_loaded_by_tls_and_by_nothing_else(serve, authority):
     process = serve("--pattern", "mutex", "--port", "0", "--tls-cert", str(authority / "server.pem"),
