@@ -33,6 +33,6 @@ def test_every_way_to_the_owner_and_back_counts_each_call_once(way, hop_server, 
     engine = start(parse_arm("threads/mutex" if way == hop_server.HANDED_OVER else "threads/inputQ", 4), "127.0.0.1", 0)
     with grpc.insecure_channel(engine.address) as channel, ThreadPoolExecutor(8) as pool:
         call = counter_pb2_grpc.incrementCounterStub(channel).increment
-        told = list(pool.map(lambda _: call(counter_pb2.incrementBy(value=1), timeout=10).count, range(200)))
+        told = list(pool.map(lambda _: call(counter_pb2.incrementBy(value=1), timeout=60).count, range(200)))
     assert sorted(told) == list(range(1, 201))
     assert engine.stop(1) == 200

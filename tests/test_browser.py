@@ -20,7 +20,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 pytestmark = [
     pytest.mark.load,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium and no google-chrome on PATH"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
 ]
 
 PATIENCE_S = 120

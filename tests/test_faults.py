@@ -15,5 +15,5 @@ def test_the_table_has_every_fault_in_order_and_they_are_thirty_or_more():
 
 
 @pytest.mark.parametrize("name", rows(FAULTS))
-def test_a_fault_comes_out_as_the_table_has_it(name, tmp_path, monkeypatch, result, request):
-    comes_out(TABLE, name, FAULTS[name].do(Bench(tmp_path, monkeypatch, result)), request)
+def test_a_fault_comes_out_as_the_table_has_it(name, tmp_path, monkeypatch, request):
+    comes_out(TABLE, name, FAULTS[name].do(Bench(tmp_path, monkeypatch)), request)

@@ -97,7 +97,8 @@ def test_papermill_runs_the_sweep_where_the_user_stands(tmp_path):
     first, *_ = (one for one in outputs_of(tmp_path / "out.ipynb"))
     assert "".join(first["data"]["text/markdown"]).startswith("**The answer.**"), "the place at the top is filled"
     streams = ["".join(one["text"]) for one in outputs_of(tmp_path / "out.ipynb") if one["output_type"] == "stream"]
-    assert sum(len(one.splitlines()) for one in streams) <= 6, streams
+    lines = [line for one in streams for line in one.splitlines() if not line.startswith("LOOK")]  # of a busy machine
+    assert len(lines) <= 6, lines
     assert any(re.search(r"^\d+ trials in \d+ s\n", one, re.MULTILINE) for one in streams)
     assert (folder / "trials.csv").exists()
     for name in ("levels", "price", "cpu-per-call", "latency", "latency-distribution", "instrument"):

@@ -5,23 +5,19 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import psutil
 import pytest
 
 import perfkit
-from perfkit.design.plan import Trial
 from perfkit.errors import PerfkitError
-from perfkit.record.results import TrialResult
 from perfkit.rig import trial
-from perfkit.rig.trial.here import Measured, broken
 from tests.support.disks import on_disk
-from tests.support.processes import descendants, find, wait_for, wait_for_end
+from tests.support.processes import descendants, find, is_connected, wait_for, wait_for_end
+from tests.support.results import simulated_trials
 from tests.support.trials import own_flags
 
 PLAN = {"vus": [2], "method": "solo", "duration_s": 0.7, "warmup_s": 0.3, "repeats": 1}
@@ -58,33 +54,17 @@ def rows(faults: Mapping[str, Fault[Any]]) -> list[object]:
 class Bench:
     """Where a fault is done."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, simulated: Callable[..., TrialResult]) -> None:
-        self.folder, self.monkeypatch, self._simulated = folder, monkeypatch, simulated
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.monkeypatch = folder, monkeypatch
         self.out = folder / "run"
 
     @property
     def disk(self) -> Path:
         return on_disk(self.folder)
 
-    @contextmanager
-    def simulated_trials(self, *happens: Callable[[TrialResult], TrialResult]) -> Iterator[None]:
-        """Have trials that take no time and no load; in the first of them happens the first of these, and so on."""
-        left = [*happens]
-
-        def measure(one: Trial, attempt: int, *_: object) -> Measured:
-            result = self._simulated(one, attempt=attempt)
-            try:
-                return left.pop(0)(result) if left else result, [{}]
-            except PerfkitError as error:
-                raise broken(one, error) from error
-
-        with self.monkeypatch.context() as patch:
-            patch.setattr(trial, "measure", measure)
-            yield
-
     def finish(self) -> None:
         """Have a finished run of PLAN in `out`."""
-        with self.simulated_trials():
+        with simulated_trials():
             perfkit.sweep(**PLAN, out=self.out)
 
     @property
@@ -94,7 +74,7 @@ class Bench:
 
     def wait_for_second_trial(self, parent: int = 0) -> None:
         """Return when its load is on, in this process or another: k6 is there before the server that it calls."""
-        wait_for("a second trial", lambda: self.trials.count(b"\n") == 1 and _is_connected(find("counter.js", parent)))
+        wait_for("a second trial", lambda: self.trials.count(b"\n") == 1 and is_connected(find("counter.js", parent)))
 
     def refused(self, **changes: object) -> tuple[str, str]:
         """Start a sweep that is to be refused before anything is started."""
@@ -157,15 +137,6 @@ class Bench:
         path.write_text(f"#!/bin/sh\nif [ \"$1\" = version ]; then echo 'k6 v1.1.0 (fake)'; exit; fi\n{body}\n")
         path.chmod(0o755)
         return str(path)
-
-
-def _is_connected(pid: int | None) -> bool:
-    try:
-        return bool(pid) and any(
-            one.status == psutil.CONN_ESTABLISHED for one in psutil.Process(pid).net_connections(kind="tcp")
-        )
-    except psutil.NoSuchProcess:
-        return False
 
 
 def table(page: Path) -> dict[str, tuple[str, str]]:

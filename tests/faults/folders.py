@@ -8,6 +8,7 @@ import perfkit
 from perfkit.errors import PerfkitError
 from perfkit.record.results import TrialResult
 from tests.faults.bench import PLAN, QUICK, Bench, fault
+from tests.support.results import simulated_trials
 
 
 @fault("a folder with something else in it", QUICK)
@@ -75,7 +76,7 @@ def _(bench: Bench) -> tuple[str, str]:
     first = whole.index(b"\n") + 1
     path.write_bytes(whole[: first + 100])
     assert len(perfkit.load(bench.out)) == 1
-    with bench.simulated_trials():
+    with simulated_trials():
         kept = bench.continued(PLAN)
     assert bench.trials.startswith(whole[:first] + b"{")
     return "a warning; the torn trial is left out", kept
@@ -91,7 +92,7 @@ def _(bench: Bench) -> tuple[str, str]:
         told.append(str(refused.value))
         return result
 
-    with bench.simulated_trials(second):
+    with simulated_trials(second):
         perfkit.sweep(**PLAN, out=bench.out)
     assert perfkit.load(bench.out)["complete"].sum() == 2
     return told[0], "the first sweep, which went on to its end"

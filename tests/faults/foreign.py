@@ -34,12 +34,12 @@ def _(bench: Bench) -> tuple[str, str]:
     return _counting(bench, "self.count += 2 * request.value")
 
 
-@fault("h2load, which sees no gRPC status: a server fails 1 call in 100 in its trailers")
+@fault("h2load, which sees no gRPC status: a server fails 1 call in 10 in its trailers")
 def _(bench: Bench) -> tuple[str, str]:
     if shutil.which("h2load") is None:
         pytest.skip("h2load is not installed (apt install nghttp2-client)")
     failing = "context.abort(grpc.StatusCode.INTERNAL, 'no')"
-    return _counting(bench, f"self.count += request.value; self.count % 100 == 50 and {failing}", "h2load")
+    return _counting(bench, f"self.count += request.value; self.count % 10 == 5 and {failing}", "h2load")
 
 
 @fault("a server's command that only asks another process to serve, as a container's client does")
@@ -94,4 +94,4 @@ def _(bench: Bench) -> tuple[str, str]:
 
 @fault("a server whose reads go back in time (`read_pct=50`)")
 def _(bench: Bench) -> tuple[str, str]:
-    return _keyed(bench, "count=count - (count % 10 == 9) * 5, key=request.key")
+    return _keyed(bench, "count=count - (count % 3 == 2) * 2, key=request.key")

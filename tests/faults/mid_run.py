@@ -17,6 +17,7 @@ from perfkit.rig.trial.observing import observe
 from tests.faults.bench import PLAN, QUICK, STRUCK, TEST, Bench, fault, fill
 from tests.support.clock import SimulatedClock
 from tests.support.processes import send, state, wait_for
+from tests.support.results import simulated_trials
 
 
 @fault("the server is killed (SIGKILL)")
@@ -50,7 +51,7 @@ def _set(bench: Bench, by_s: float) -> None:
         used = replace(one, usage=replace(one.usage, window_s=seen.window_s))
         return replace(result, generators=(used,), late_ms=seen.late_ms)
 
-    with bench.simulated_trials(lambda result: result, observed):
+    with simulated_trials(lambda result: result, observed):
         perfkit.sweep(**PLAN, out=bench.out)
 
 
@@ -58,7 +59,7 @@ def _set(bench: Bench, by_s: float) -> None:
 def _(bench: Bench) -> tuple[str, str]:
     with pytest.raises(PerfkitError) as told:
         _set(bench, 3600)
-    with bench.simulated_trials():
+    with simulated_trials():
         return str(told.value), bench.continued(PLAN)
 
 
@@ -143,7 +144,7 @@ def _(bench: Bench) -> tuple[str, str]:
 
 @fault("k6 ends well and leaves no summary")
 def _(bench: Bench) -> tuple[str, str]:
-    body = 'now=$(date +%s%3N); echo "perfkit window $((now + 3000)) $((now + 3200))"; sleep 5; exit 0'
+    body = 'now=$(date +%s%3N); echo "perfkit window $((now + 10000)) $((now + 10200))"; sleep 14; exit 0'
     with pytest.raises(PerfkitError) as told:
         perfkit.sweep(**PLAN, out=bench.out, k6=bench.fake_k6(body))
     return str(told.value), "no trial was made of it"

@@ -138,6 +138,6 @@ def start():
         subprocess.Popen(["sleep", "60"])
 threading.Thread(target=start, daemon=True).start()
 """
-    one = solo(parse_arm(arm(before=often).name, 10), Load(2, 0.3, 1.0))
+    one = solo(parse_arm(arm(before=often).name, 10), Load(2, 0.3, 3.0))
     with pytest.raises(LoadError, match="started or ended processes inside the window, whose CPU time is not known"):
         trial.measure(one, 0, generators.find(), trial.place(pin=True))

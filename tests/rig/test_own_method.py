@@ -29,7 +29,7 @@ CALL = {"call": "greeter.Greeter/Greet", "request": '{"name": "x"}'}
 
 PROTO = {"proto": str(GREETER / "greeter.proto")}
 
-SHORT = {"vus": [4], "duration_s": 0.7, "warmup_s": 0.3, "repeats": 1, "start_s": 10}
+SHORT = {"vus": [4], "duration_s": 0.7, "warmup_s": 0.3, "repeats": 1, "start_s": 60}
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +185,7 @@ def test_what_a_command_prints_is_kept_bounded_and_its_end_is_told(tmp_path):
     with foreign.server(parse_arm(f"exec:{sys.executable} {tmp_path}/loud.py {{port}}", 10), Place(), 1.0) as server:
         with pytest.raises(PerfkitError, match="did not answer"):
             server.ready()
+        wait_for("output", server._text)
         os.kill(server.pid, signal.SIGSTOP)
         wait_for("a stop", lambda: state(server.pid) == "T")
         server.check()

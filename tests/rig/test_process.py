@@ -97,7 +97,7 @@ def test_a_child_stays_on_its_cores():
 
 def test_a_child_and_what_it_started_in_its_session_die_at_the_end():
     with process.child(
-        ["/bin/sh", "-c", "sleep 60 & echo $!; wait"], Place(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ["/bin/sh", "-c", "sleep 600 & echo $!; wait"], Place(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as child:
         grandchild = int(child.stdout.readline())
     wait_for_end([child.pid, grandchild])
@@ -109,7 +109,7 @@ def test_a_server_dies_with_its_killed_parent():
         "from perfkit.design.arms import parse_arm\n"
         "arm = parse_arm('inputQ', 10)\n"
         "with serving(arm, process.Place()) as server:\n"
-        "    server.ready(); print('ready', flush=True); time.sleep(60)"
+        "    server.ready(); print('ready', flush=True); time.sleep(600)"
     )
     parent = subprocess.Popen(python(source), stdout=subprocess.PIPE)
     assert parent.stdout.readline() == b"ready\n"
@@ -129,7 +129,7 @@ def test_a_server_that_can_not_start_says_why(monkeypatch):
     monkeypatch.undo()
     with process.child(["no-such-program"], Place(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
         assert child.stdout.read() == b"can't start no-such-program: No such file or directory\n"
-        assert child.wait(10) == 1
+        assert child.wait(60) == 1
 
 
 def test_children_laid_out_alike_have_their_memory_in_the_same_places():

@@ -96,7 +96,6 @@ def test_rates_and_stages_are_measured_and_shown(tmp_path, capsys):
     assert set(table["vus"]) == {20}
     stages = table.filter(like="stage_").sum(axis=1)
     assert (stages > 0).all()
-    assert (stages < table["latency_avg_ms"] * 1e3 * 1.5).all(), "a part of what k6 sees"
     found = sweep.answer(folder)
     assert of_sweeps.known(found) == ("offered", "stages")
     assert "offered calls/s" in report.sweep(folder)

@@ -16,7 +16,7 @@ from tests.support import ROOT
 SMALL = {
     "measure": True, "method": "solo", "x_levels": "1,5", "y_levels": "0,500", "arms": "mutex,inputQ?batch=10",
     "repeats": 1, "vus": 20,
-    "duration_s": 0.6, "warmup_s": 0.4, "stages_at": 500, "keys": 4,
+    "duration_s": 2, "warmup_s": 0.4, "stages_at": 500, "keys": 4,
 }  # fmt: skip
 
 

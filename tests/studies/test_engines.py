@@ -16,6 +16,7 @@ from perfkit.show.figures import engines as figures_engines
 from perfkit.studies import engines
 from tests.support import ROOT
 from tests.support.notebooks import outputs_of, text
+from tests.support.trials import own_flags
 
 SMALL = {
     "measure": True, "arms": "native/inputQ?batch=8", "vus": 5, "rate": 200, "budget_s": 5, "duration_s": 0.7,
@@ -45,7 +46,8 @@ def test_the_notebook_measures_every_arm_together_with_the_reference_and_alone(m
     assert [arm.name for arm in found.arms] == ["threads/mutex?workers=10", "native/inputQ?batch=8"]
     assert set(found.answers) == set(found.arms[1:])
     for trials in (found.closed, found.offered):
-        assert trials.groupby("arm")["valid"].sum().to_dict() == {arm.name: 1 for arm in found.arms}
+        assert trials.groupby("arm").size().to_dict() == {arm.name: 1 for arm in found.arms}
+        assert own_flags(trials) == set()
     assert (found.closed["rate"].isna().all(), set(found.offered["rate"])) == (True, {200})
     outputs = outputs_of(measured / "out.ipynb")
     assert sum("image/png" in output.get("data", {}) for output in outputs) == len(figures_engines.ALL)

@@ -31,7 +31,7 @@ def in_threads(work, count=THREADS):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
         assert not thread.is_alive(), "a caller was left hanging"
 
 
@@ -81,11 +81,11 @@ def test_whether_somebody_waits_is_asked_when_the_call_is_taken_not_when_it_is_m
 
     def hold():
         taken.set()
-        return release.wait(10)
+        return release.wait(60)
 
     holder = threading.Thread(target=lambda: increment(counter, 1, hold))
     holder.start()
-    assert taken.wait(10)
+    assert taken.wait(60)
     errors = []
 
     def late():
@@ -98,8 +98,8 @@ def test_whether_somebody_waits_is_asked_when_the_call_is_taken_not_when_it_is_m
     waiting.start()
     wanted[0] = False  # the caller gives up while its call waits
     release.set()
-    holder.join(10)
-    waiting.join(10)
+    holder.join(60)
+    waiting.join(60)
     assert len(errors) == 1
     assert increment(counter, 0) == 1
 
@@ -131,7 +131,7 @@ def test_close_answers_everyone_who_waits(counter):
     started.wait()
     final = counter.close()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
         assert not thread.is_alive(), "a caller was left hanging"
     assert len(applied) == final
     assert len(applied) + len(refused) == THREADS * CALLS

@@ -64,22 +64,22 @@ def test_calls_that_run_when_the_signal_comes_are_answered(serve):
             stub = counter_pb2_grpc.incrementCounterStub(channel)
             for number in range(100_000):
                 try:
-                    stub.increment(counter_pb2.incrementBy(value=1), timeout=10)
+                    stub.increment(counter_pb2.incrementBy(value=1), timeout=60)
                     outcomes.append("ok")
                 except grpc.RpcError as error:
                     outcomes.append(error.code().name)
                     return
                 if number == 20:
-                    running.wait(20)
+                    running.wait(60)
 
     threads = [threading.Thread(target=call, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
-    running.wait(20)
+    running.wait(60)
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=120)
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
     assert json.loads(out.splitlines()[-1])["increments"] == outcomes.count("ok")
     assert set(outcomes) <= {"ok", "UNAVAILABLE", "CANCELLED"}

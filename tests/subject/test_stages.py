@@ -14,6 +14,7 @@ from perfkit.subject.patterns import input_q
 from perfkit.subject.serve import start, state_of
 from perfkit.subject.work import OwnClock
 from tests.support.clock import SimulatedClock
+from tests.support.processes import wait_for
 
 DELAY_S = 0.02
 
@@ -29,8 +30,10 @@ def watched(arm, clock):
     engine = start(parsed, "127.0.0.1", 0, state=state)
     with grpc.insecure_channel(engine.address) as channel:
         stub = counter_pb2_grpc.incrementCounterStub(channel)
-        for _ in range(WATCHED * stages.EVERY):
+        for number in range(1, WATCHED * stages.EVERY + 1):
             stub.increment(counter_pb2.incrementBy(value=1), timeout=60)
+            # The reply is sent before its stamp is taken: the next call must not move the clock in between.
+            wait_for("the stamps", lambda done=number // stages.EVERY: len(state.answered) == done)
     engine.stop(1)
     return [one.stamps() for one in state.answered]
 

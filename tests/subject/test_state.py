@@ -100,7 +100,7 @@ def test_a_store_that_is_opened_again_goes_on_with_its_count(store, tmp_path):
         with served(arm, folder) as (stub, server):
             replies = [stub.increment(counter_pb2.incrementBy(value=1)).count for _ in range(3)]
             server.terminate()
-            out, err = server.communicate(timeout=20)
+            out, err = server.communicate(timeout=60)
         assert replies == [first + 1, first + 2, first + 3]
         last = json.loads(out.splitlines()[-1])
         assert (server.returncode, err, last["increments"]) == (0, "", 3)

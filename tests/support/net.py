@@ -19,8 +19,9 @@ def missing() -> str:
     """Return why there can be no such hosts here; empty: there can."""
     if sys.platform != "linux" or not shutil.which("ip"):
         return "no network namespaces here (ip, of iproute2): several hosts can't be had"
-    tried = subprocess.run(["ip", "netns", "add", "perfkit-try"], capture_output=True, text=True, check=False)
-    subprocess.run(["ip", "netns", "delete", "perfkit-try"], capture_output=True, check=False)
+    tried_name = f"perfkit-try-{os.getpid()}"
+    tried = subprocess.run(["ip", "netns", "add", tried_name], capture_output=True, text=True, check=False)
+    subprocess.run(["ip", "netns", "delete", tried_name], capture_output=True, check=False)
     return f"no network namespaces here ({tried.stderr.strip()}): that takes root" if tried.returncode else ""
 
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+import psutil
+
 PATIENCE_S = 60.0
 """How long anything may take on a busy machine, before it is not going to happen."""
 
@@ -29,6 +31,17 @@ def state(pid: int) -> str:
 def wait_for_end(pids: Collection[int]) -> None:
     """Wait until processes are gone, or wait for nobody but their parent."""
     wait_for(f"the end of {pids}", lambda: all(state(pid) == "Z" for pid in pids))
+
+
+def is_connected(pid: int | None, host: str = "") -> bool:
+    """Return whether a process has an open connection, to this host if one is named."""
+    try:
+        return bool(pid) and any(
+            one.status == psutil.CONN_ESTABLISHED and (not host or one.raddr.ip == host)
+            for one in psutil.Process(pid).net_connections(kind="tcp")
+        )
+    except psutil.NoSuchProcess:
+        return False
 
 
 def command_of(pid: int) -> str:

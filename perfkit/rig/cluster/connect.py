@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def connected(cluster: object, server_on: str = "", patience: Patience | None = None) -> Iterator[Hosts]:
+def connected(cluster: object, server_on: str = "") -> Iterator[Hosts]:
     """Connect to a cluster, with an agent on each of its hosts; a PerfkitError names what can't be used, and why.
 
     `cluster` is text as in the parameter's help, or a Dask Client or Cluster. `server_on` is the host that serves, by
@@ -53,7 +53,7 @@ def connected(cluster: object, server_on: str = "", patience: Patience | None = 
         server, *others = _workers(client, names, server_on, cluster)
         _refuse_unlike(client, [server, *others])
         agents = [stack.enter_context(_agent(client, *one, ends_stopped=bool(names))) for one in (server, *others)]
-        yield Hosts(client, agents[0], agents[1:], patience or Patience())
+        yield Hosts(client, agents[0], agents[1:], Patience())
 
 
 def _names(cluster: str) -> list[str]:

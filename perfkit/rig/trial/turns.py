@@ -17,7 +17,7 @@ from perfkit.rig.process import written_to
 
 WATCHDOG = Path(__file__).parent.parent / "programs" / "turns.py"
 
-REPORT_S = 5.0
+REPORT_S = 20.0
 """How long the watchdog may take to let all go on and to report."""
 
 

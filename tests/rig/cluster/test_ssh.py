@@ -12,9 +12,9 @@ import perfkit
 from tests.rig.cluster.faults import PLAN
 from tests.support import ROOT, ssh
 from tests.support.lab import HOSTS
-from tests.support.net import Net
+from tests.support.net import ADDRESSES, Net
 from tests.support.notebooks import images
-from tests.support.processes import wait_for
+from tests.support.processes import is_connected, wait_for
 from tests.support.ssh import Sshd
 from tests.support.trials import own_flags
 
@@ -47,7 +47,7 @@ def coordinator(sshd, *argv: str, **variables: str) -> subprocess.Popen[str]:
 
 def nothing_is_left(sshd) -> None:
     for host in HOSTS:
-        wait_for(f"the end of all on {host}", lambda host=host: not sshd.left(host))
+        wait_for(f"the end of all on {host}", lambda host=host: not sshd.left(host), 150)
 
 
 def test_papermill_on_another_host_measures_by_ssh_and_leaves_nothing(sshd, tmp_path):
@@ -79,9 +79,17 @@ def test_of_a_killed_coordinators_cluster_nothing_is_left_when_it_was_idle(sshd,
     run_folder = tmp_path / "run"
     asked = {**PLAN, "cluster": CLUSTER, "out": str(run_folder)}
     script = f"import perfkit\nperfkit.sweep(**{asked!r})"
-    run = coordinator(sshd, sys.executable, "-c", script, DASK_DISTRIBUTED__SCHEDULER__IDLE_TIMEOUT="6 s")
+    run = coordinator(sshd, sys.executable, "-c", script, DASK_DISTRIBUTED__SCHEDULER__IDLE_TIMEOUT="30 s")
     trials = run_folder / "trials.jsonl"
-    wait_for("a trial", lambda: trials.exists() and trials.read_bytes().count(b"\n") >= 1, 120)
+
+    def k6s():
+        return [pid for pid, one in sshd.left("g1").items() if "k6 run" in one]
+
+    wait_for(
+        "the second trial's load",
+        lambda: trials.exists() and trials.read_bytes().count(b"\n") == 1
+        and any(is_connected(pid, ADDRESSES["s"]) for pid in k6s()), 120,
+    )  # fmt: skip
     (stopped,) = [pid for pid, one in sshd.left("g1").items() if "dask_spec" in one and "distributed.Worker" in one][:1]
     os.kill(stopped, signal.SIGSTOP)  # it can't keep any deadline itself
     run.kill()

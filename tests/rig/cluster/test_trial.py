@@ -22,7 +22,7 @@ from tests.support.trials import own_flags
 
 pytestmark = [pytest.mark.load, pytest.mark.usefixtures("lab")]
 
-SWEEP = {"vus": [7], "arms": "mutex", "method": "solo", "duration_s": 1, "warmup_s": 0.3, "repeats": 1}
+SWEEP = {"vus": [7], "arms": "mutex", "method": "solo", "duration_s": 5, "warmup_s": 0.3, "repeats": 1}
 
 
 def test_the_same_sweep_gives_the_same_columns_and_exact_counts(tmp_path):
@@ -57,12 +57,12 @@ def counted(summary, metric):
 
 @pytest.mark.full
 def test_vus_and_a_rate_are_shared_exactly_and_all_hosts_distributions_are_kept(tmp_path):
-    asked = {**SWEEP, "rate": 100, "duration_s": 2}
+    asked = {**SWEEP, "rate": 40}
     run = perfkit.sweep(**asked, cluster=SCHEDULER, server_on="s", out=tmp_path / "run")
     for hosts in summaries(run):
         assert [one["metrics"]["vus_max"]["values"]["max"] for one in hosts] == [4, 3]
         sent = [counted(one, "sent") for one in hosts]
-        assert 0 < sum(sent) <= 201, "the window may cut through one call"
+        assert 0 < sum(sent) <= 220, "the window may cut through one call"
         assert min(sent) > 0
         for one in hosts:
             values = one["metrics"]["grpc_req_duration{scenario:server0,phase:measure,status:0}"]["values"]
