@@ -51,14 +51,15 @@ check: $(READY)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-# Two workers, each with temporary files of its own; they take time from each other, which no test minds.
-PYTEST := $(VENV)/bin/python -m pytest --numprocesses=logical --dist=worksteal
+# A worker more than cores, since they wait half of their time. Each has temporary files of its own; they take time from
+# each other, which no test minds.
+PYTEST = $(VENV)/bin/python -m pytest --numprocesses=$(shell expr $$(nproc) + 1) --dist=worksteal
 
 quick: $(READY)
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check quick-tests
 
 quick-tests: $(READY)
-	$(PYTEST) --quiet -m "not load and not slow and not full"
+	$(VENV)/bin/python -m pytest --numprocesses=logical --dist=worksteal --quiet -m "not load and not slow and not full"
 
 test: $(READY)
 	@$(MAKE) --no-print-directory check tests

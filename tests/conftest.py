@@ -21,7 +21,7 @@ from perfkit.design.plan import Plan
 from perfkit.record.results import TrialResult
 from perfkit.rig.generators import k6
 from tests.support.plans import SMALL, SMALL_COMPARISON, plan_sweep
-from tests.support.results import good_result
+from tests.support.results import good_result, simulated_trials, varied_results
 
 hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("any machine")
@@ -30,11 +30,16 @@ NEEDS_LOAD = {"measured", "compared", "lab", "ours"}
 """Fixtures that start load."""
 
 
+LONG = ("tests/test_browser.py", "tests/test_notebooks.py", "tests/test_cli.py", "tests/analysis/test_comparison.py")
+"""Where tests are that take longest."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what starts load by way of a fixture, which `make quick` leaves out."""
     for item in items:
         if NEEDS_LOAD & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.load)
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))  # else one worker would be left alone with them
 
 
 def pytest_sessionfinish() -> None:
@@ -71,8 +76,15 @@ def _once(factory: pytest.TempPathFactory, name: str, measure: Callable[[Path], 
 
 
 @pytest.fixture(scope="session")
+def simulated_sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small sweep in whose place nothing was measured, for tests that read one."""
+    with simulated_trials(simulate=varied_results(seed=1)):
+        return perfkit.sweep(**SMALL, out=tmp_path_factory.mktemp("runs") / "simulated")
+
+
+@pytest.fixture(scope="session")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small sweep, really measured, once for all tests that read one."""
+    """A small sweep, really measured."""
     return _once(tmp_path_factory, "measured", lambda out: perfkit.sweep(**SMALL, out=out))
 
 

@@ -66,6 +66,7 @@ def test_a_misspelt_parameter_is_refused_and_the_right_one_named():
         notebooks.check_parameters("compare", ["# Parameters\nrepeats = 5\n"])
 
 
+@pytest.mark.full
 @pytest.mark.load
 def test_every_notebook_is_one_by_its_format():
     import nbformat  # it takes five seconds

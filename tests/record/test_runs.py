@@ -226,15 +226,15 @@ def test_a_folder_without_a_run_is_named(tmp_path):
         load(tmp_path)
 
 
-def test_the_table_survives_csv(measured, tmp_path):
+def test_the_table_survives_csv(simulated_sweep, tmp_path):
     import pandas as pd
 
-    table = load(measured)
+    table = load(simulated_sweep)
     table.to_csv(tmp_path / "trials.csv", index=False)
     back = pd.read_csv(tmp_path / "trials.csv", keep_default_na=True)
     assert list(back.columns) == list(table.columns)
     assert back["throughput_rps"].tolist() == pytest.approx(table["throughput_rps"].tolist())
-    assert Path(measured, "k6").is_dir()
+    assert Path(simulated_sweep, "k6").is_dir()
 
 
 def test_joint_and_solo_trials_of_a_comparison_are_loaded_apart(tmp_path, here, result):

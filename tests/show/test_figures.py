@@ -5,41 +5,20 @@ import pandas as pd
 import pytest
 from matplotlib.container import ErrorbarContainer
 
-import perfkit
 from perfkit.analysis import statistics
 from perfkit.errors import PlanError
-from perfkit.record.calls import Distribution
 from perfkit.record.load import load
-from perfkit.rig.generators.contract import PERCENTILES
 from perfkit.show import draw, levels, words
 from perfkit.show.figures import compare as figures_compare
 from perfkit.show.figures import kit
 from perfkit.show.figures import levels as figures_levels
 from perfkit.show.figures.curves import sweep as figures
 from perfkit.studies import sweep
-from tests.support.plans import SMALL
-from tests.support.results import good_result, simulated_trials
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A sweep of two levels in two blocks whose trials differ, as if it had been measured."""
-    random = np.random.default_rng(1)
-
-    def simulate(trial, **named):
-        slow = float(np.exp(random.normal(0, 0.05)))
-        percentiles = {name: (0.5 + float(name) / 50) * slow for name in PERCENTILES[:100]}
-        latency = Distribution(1000, 1.2 * slow, 0.2, 9.0, percentiles)
-        counts = {"acknowledged": round(1000 / slow), "sent": round(1000 / slow), "latency": latency}
-        return good_result(trial, cpu_s=0.9 * slow, k6_cpu_s=0.4 + slow / 10, **counts, **named)
-
-    with simulated_trials(simulate=simulate):
-        return perfkit.sweep(**SMALL, out=tmp_path_factory.mktemp("drawn") / "run")
 
 
 @pytest.fixture
-def table(run):
-    return load(run)
+def table(simulated_sweep):
+    return load(simulated_sweep)
 
 
 def bars(axes):
@@ -114,8 +93,8 @@ def test_the_distribution_has_a_line_a_block_and_stretches_the_tail(table):
     assert all((np.diff(line.get_xdata()) > 0).all() and (np.diff(line.get_ydata()) >= 0).all() for line in thin)
 
 
-def test_the_price_is_drawn_as_the_statistics_have_it(run):
-    found = sweep.answer(run)
+def test_the_price_is_drawn_as_the_statistics_have_it(simulated_sweep):
+    found = sweep.answer(simulated_sweep)
     cpu, throughput = figures_levels.price(found).axes
     ((arm, over),) = found.over.items()
     assert arm.startswith("threads/inputQ")
@@ -128,8 +107,8 @@ def test_the_price_is_drawn_as_the_statistics_have_it(run):
         assert "times mutex's" in axes.get_ylabel()
 
 
-def test_the_first_figure_has_throughput_and_latency_and_its_answer_as_title(run, table):
-    found = sweep.answer(run)
+def test_the_first_figure_has_throughput_and_latency_and_its_answer_as_title(simulated_sweep, table):
+    found = sweep.answer(simulated_sweep)
     figure = figures_levels.served(found)
     assert [axes.get_title() for axes in figure.axes][:2] == ["throughput", "latency, p50"]
     assert dots(figure.axes[0], "mutex") == pytest.approx(
@@ -161,8 +140,8 @@ def test_one_block_and_one_arm_can_be_drawn(table):
 
 
 @pytest.mark.full
-def test_drawing_writes_png_and_svg_and_gives_the_same_bytes_again(run, tmp_path):
-    shutil.copytree(run, tmp_path / "run")
+def test_drawing_writes_png_and_svg_and_gives_the_same_bytes_again(simulated_sweep, tmp_path):
+    shutil.copytree(simulated_sweep, tmp_path / "run")
     for name in (*figures.ALL, *figures_levels.ALL):
         image = draw(name, tmp_path / "run")
         path = tmp_path / "run" / "figures" / name
@@ -211,15 +190,15 @@ def test_an_axis_takes_zero_and_words(table, factor, levels):
     assert axes.get_xscale() == "linear"
 
 
-def test_an_unknown_figure_is_refused_with_those_that_there_are(run):
+def test_an_unknown_figure_is_refused_with_those_that_there_are(simulated_sweep):
     with pytest.raises(PlanError, match="figure 'pie' is unknown; the figures are: levels, price, "):
-        draw("pie", run)
+        draw("pie", simulated_sweep)
 
 
-def test_a_users_own_style_does_not_reach_a_figure(run, tmp_path):
+def test_a_users_own_style_does_not_reach_a_figure(simulated_sweep, tmp_path):
     import matplotlib as mpl
 
-    shutil.copytree(run, tmp_path / "run")
+    shutil.copytree(simulated_sweep, tmp_path / "run")
     with mpl.rc_context({"savefig.format": "pdf", "text.usetex": True, "axes.facecolor": "black"}):
         image = draw("throughput", tmp_path / "run")
     assert image.data.startswith(b"\x89PNG")

@@ -131,9 +131,9 @@ def test_arms_are_called_by_their_pattern_where_that_tells_them_apart():
     assert list(words.labels(arms).values()) == ["inputQ", "inputQ?batch=8", "mutex, simulated 0.5 ms"]
 
 
-def test_the_studys_tables_have_its_rows_and_columns(measured):
+def test_the_studys_tables_have_its_rows_and_columns(simulated_sweep):
 
-    told = perfkit.study_tables(perfkit.load(measured))
+    told = perfkit.study_tables(perfkit.load(simulated_sweep))
     tables = told.split("\n\n")
     assert len(tables) == 2
     for part, vus in zip(tables, (2, 5), strict=True):

@@ -41,7 +41,7 @@ def runs(tmp_path):
     return make
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_machines_that_agree_are_one_answer_with_what_the_next_may_show(runs, capsys, tmp_path):
     folders = runs(("a", 1), ("b", 1.001), ("c", 0.999), ("c", 1.002))
     assert main(["pool", *folders, "--figure", str(tmp_path / "pool.svg")]) == 0

@@ -140,6 +140,7 @@ def test_a_server_with_tls_is_loaded_by_tls_and_by_nothing_else(serve, authority
     assert ": 0 calls acknowledged" in load_by_hand(address).stdout, "it answers in plaintext"
 
 
+@pytest.mark.full
 @pytest.mark.load
 def test_a_server_with_a_client_authority_lets_in_only_its_clients(serve, authority):
     process = serve(

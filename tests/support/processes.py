@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -33,15 +34,24 @@ def wait_for_end(pids: Collection[int]) -> None:
     wait_for(f"the end of {pids}", lambda: all(state(pid) == "Z" for pid in pids))
 
 
-def is_connected(pid: int | None, host: str = "") -> bool:
-    """Return whether a process has an open connection, to this host if one is named."""
+def is_connected(pid: int | None) -> bool:
+    """Return whether a process has an open connection."""
     try:
         return bool(pid) and any(
-            one.status == psutil.CONN_ESTABLISHED and (not host or one.raddr.ip == host)
-            for one in psutil.Process(pid).net_connections(kind="tcp")
+            one.status == psutil.CONN_ESTABLISHED for one in psutil.Process(pid).net_connections(kind="tcp")
         )
     except psutil.NoSuchProcess:
         return False
+
+
+def is_connected_to(pid: int, address: str) -> bool:
+    """Return whether on a process's host, which may be a network namespace, somebody is connected to an address."""
+    remote = socket.inet_aton(address)[::-1].hex().upper()
+    try:
+        lines = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    except OSError:
+        return False  # it ended meanwhile
+    return any(line[2].startswith(remote) and line[3] == "01" for line in lines)
 
 
 def command_of(pid: int) -> str:

@@ -1,8 +1,11 @@
 """Results of trials that were never made."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from random import Random
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,7 @@ from perfkit.errors import PerfkitError
 from perfkit.record.calls import Calls, Distribution
 from perfkit.record.results import Generating, Served, TrialResult, Usage
 from perfkit.rig import trial as trials
+from perfkit.rig.generators.contract import PERCENTILES
 from perfkit.rig.trial.here import Measured, broken
 from tests.support.plans import solo
 
@@ -56,6 +60,20 @@ def good_result(
         ),
         generators=(Generating(Usage(k6_cpu_s * window, window, (1,), 80_000_000), 1),),
     )
+
+
+def varied_results(seed: int) -> Callable[..., TrialResult]:
+    """Return what makes results that differ a little, with a percentile for each per cent."""
+    random = Random(seed)
+
+    def make(one: Trial, **named: Any) -> TrialResult:
+        slow = math.exp(random.gauss(0, 0.05))
+        percentiles = {name: (0.5 + float(name) / 50) * slow for name in PERCENTILES[:100]}
+        latency = Distribution(1000, 1.2 * slow, 0.2, 9.0, percentiles)
+        counts = {"acknowledged": round(1000 / slow), "sent": round(1000 / slow), "latency": latency}
+        return good_result(one, cpu_s=0.9 * slow, k6_cpu_s=0.4 + slow / 10, **counts, **named)
+
+    return make
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from tests.faults.bench import FULL, TEST, Fault
 from tests.support import ROOT
 from tests.support.lab import HOSTS, SCHEDULER, Lab
 from tests.support.net import ADDRESSES
-from tests.support.processes import is_connected, wait_for
+from tests.support.processes import is_connected_to, wait_for
 from tests.support.trials import own_flags
 
 PLAN = {
@@ -74,7 +74,7 @@ class Struck:
     def wait_for_load(self, before: bytes, after: int) -> None:
         def is_on() -> bool:
             in_turn = self.trials.count(b"\n") == before.count(b"\n") + after
-            return in_turn and is_connected(self.lab.find("g1", "k6 run"), ADDRESSES["s"])
+            return in_turn and is_connected_to(self.lab.find("g1", "k6 run"), ADDRESSES["s"])
 
         wait_for("load", is_on, 120)
 

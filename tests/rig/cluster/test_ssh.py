@@ -14,7 +14,7 @@ from tests.support import ROOT, ssh
 from tests.support.lab import HOSTS
 from tests.support.net import ADDRESSES, Net
 from tests.support.notebooks import images
-from tests.support.processes import is_connected, wait_for
+from tests.support.processes import is_connected_to, wait_for
 from tests.support.ssh import Sshd
 from tests.support.trials import own_flags
 
@@ -88,7 +88,7 @@ def test_of_a_killed_coordinators_cluster_nothing_is_left_when_it_was_idle(sshd,
     wait_for(
         "the second trial's load",
         lambda: trials.exists() and trials.read_bytes().count(b"\n") == 1
-        and any(is_connected(pid, ADDRESSES["s"]) for pid in k6s()), 120,
+        and any(is_connected_to(pid, ADDRESSES["s"]) for pid in k6s()), 120,
     )  # fmt: skip
     (stopped,) = [pid for pid, one in sshd.left("g1").items() if "dask_spec" in one and "distributed.Worker" in one][:1]
     os.kill(stopped, signal.SIGSTOP)  # it can't keep any deadline itself
