@@ -49,7 +49,7 @@ compare: $(READY)
 check: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --num-workers=2
 
 # A worker more than cores, since they wait half of their time. Each has temporary files of its own; they take time from
 # each other, which no test minds.

@@ -280,7 +280,7 @@ def _(bench: Bench) -> tuple[str, str]:
     return "it is k6", "the trial"
 
 
-@fault("a matplotlibrc with TeX and PDF", QUICK)
+@fault("a matplotlibrc with TeX and PDF", TEST)
 def _(bench: Bench) -> tuple[str, str]:
     bench.finish()
     import matplotlib as mpl
@@ -350,7 +350,7 @@ def _(bench: Bench) -> tuple[str, str]:
     return "each has files of its own", "2 trials with k6's summaries"
 
 
-@fault("most trials of a comparison have a flag", QUICK)
+@fault("most trials of a comparison have a flag", TEST)
 def _(_bench: Bench) -> tuple[str, str]:
     answer = perfkit.answer(ROOT / "data/example/compare")
     (flagged, *_) = answer.flagged or (None,)

@@ -133,6 +133,7 @@ def test_trials_that_k6_limited_are_hollow(table):
     assert "hollow" in figure.get_supxlabel()
 
 
+@pytest.mark.slow
 def test_one_block_and_one_arm_can_be_drawn(table):
     for few in (table[table["block"] == 0], table[table["pattern"] == "mutex"], table.assign(valid=False)):
         for figure in figures.ALL.values():

@@ -48,6 +48,7 @@ def test_a_change_is_found_and_the_same_again_is_none(runs):
     assert none.low < 1 < none.high
 
 
+@pytest.mark.slow
 def test_runs_are_in_order_of_time_whatever_the_order_of_words(runs, capsys):
     first, second = runs(1, 1.05, packages={"grpcio": "2"})
     assert main(["diff", str(second), str(first)]) == 0
@@ -88,11 +89,13 @@ def test_more_of_the_same_question_is_the_same_question(runs):
     assert len(read_all([first, second])) == 2
 
 
+@pytest.mark.slow
 def test_a_comparison_and_a_sweep_are_two_questions(capsys):
     assert main(["diff", str(EXAMPLE), str(ROOT / "data/example/commit/disk")]) == 2
     assert "are of two questions" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_sweeps_are_told_level_by_level():
     example = ROOT / "data/example/sweep"
     one, other = read_all([example, example])

@@ -86,6 +86,7 @@ def test_a_run_that_is_not_trusted_is_left_out_by_name():
     assert "Of the next machine nothing is said" in pooled.basis(found)
 
 
+@pytest.mark.slow
 def test_of_one_machine_each_run_has_a_row_and_so_has_what_is_left_out():
     found = perfkit.pool()
     rows = pooled.table(found).splitlines()[2:]

@@ -127,6 +127,7 @@ def test_a_snapshot_read_waits_for_nobody_and_sees_only_what_is_committed(patter
     counter.close()
 
 
+@pytest.mark.slow
 def test_snapshot_reads_never_go_back_for_one_client(pattern):
     counter, _ = counter_of(f"{pattern}?shards=2&reads=snapshot&sync_us=50")
     stop, gone_back = threading.Event(), []
