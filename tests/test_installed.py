@@ -104,34 +104,59 @@ def perfkit_code():
     return host.code_digest()
 
 
-@pytest.mark.load
+def steps():
+    """The shell of a pull request's job, step by step, but for the one that gets perfkit from a registry."""
+    (job,) = yaml.safe_load(WORKFLOW.read_text())["jobs"].values()
+    return job, {step["name"]: step["run"] for step in job["steps"] if "run" in step and step["name"] != "Have perfkit"}
+
+
+def bash(script, home, environment):
+    argv = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+    return subprocess.run(argv, cwd=home, env=environment, capture_output=True, text=True, timeout=250, check=False)
+
+
 @pytest.mark.full
-def test_a_pull_requests_steps_fail_on_a_dearer_build_and_say_so(elsewhere):
-    """Its shell steps, for real, but for the one that gets perfkit from a registry."""
+@pytest.mark.load
+def test_a_pull_requests_steps_compare_both_builds_and_say_what_came_of_it(elsewhere):
+    """For real; what a machine that others use makes of the difference is not asserted."""
     folder, environment = elsewhere
     home = folder / "work"
     for side in ("base", "head"):
         shutil.copytree(ROOT / "examples/greeter", home / side, ignore=shutil.ignore_patterns("node_modules"))
     server = home / "head/server.py"
     server.write_text(re.sub(r"^ROUNDS = \d+$", "ROUNDS = 2000", server.read_text(), flags=re.MULTILINE))
-    (job,) = yaml.safe_load(WORKFLOW.read_text())["jobs"].values()
+    job, shell = steps()
     summary = home / "job-summary.md"
     asked = {**job["env"], "BUILD": "true", "BUDGET_S": "5", "VUS": "4", "GITHUB_STEP_SUMMARY": str(summary)}
-    steps = {step["name"]: step["run"] for step in job["steps"] if "run" in step and step["name"] != "Have perfkit"}
-    assert list(steps) == ["Build both", "Compare"]
-    for name, run in steps.items():
+    assert list(shell) == ["Build both", "Compare"]
+    for run in shell.values():
         hurried = run.replace("--duration-s 5 --warmup-s 0.5", "--duration-s 0.8 --warmup-s 0.2")
-        told = subprocess.run(
-            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", hurried], cwd=home,
-            env={**environment, **asked}, capture_output=True, text=True, timeout=170, check=False,
-        )  # fmt: skip
-        assert told.returncode == (1 if name == "Compare" else 0), told.stdout + told.stderr[-3000:]
-    assert "::error::Yes: the whole interval is beyond cpu_per_call>3%" in told.stdout
-    written = summary.read_text()
-    assert "Gate `cpu_per_call>3%` **failed**" in written
-    assert "exec:head" in written
+        told = bash(hurried, home, {**environment, **asked})
+    outcomes = {1: ("::error::Yes", "**failed**"), 0: ("::warning::Not known", "not known")}
+    said, written = outcomes[told.returncode]
+    assert said in told.stdout
+    assert "Gate `cpu_per_call>3%`" in summary.read_text()
+    assert written in summary.read_text()
+    assert "exec:head" in summary.read_text()
     kept = {path.name for path in (home / "perfkit-runs").rglob("*")}
     assert {"report.html", "summary.md", "summary.svg", "trials.jsonl"} <= kept
+
+
+@pytest.mark.parametrize(
+    ("ended", "code", "says"),
+    [(0, 0, "::notice::No"), (1, 1, ""), (2, 2, ""), (3, 1, "::error::Yes"), (4, 0, "::warning::Not known")],
+)
+def test_a_pull_request_fails_where_the_gate_does_and_where_nothing_was_measured(tmp_path, ended, code, says):
+    job, shell = steps()
+    (tmp_path / "perfkit-runs").mkdir()
+    (tmp_path / "perfkit").write_text(f"#!/bin/sh\necho told > perfkit-runs/summary.md\nexit {ended}\n")
+    (tmp_path / "perfkit").chmod(0o755)
+    summary = tmp_path / "job-summary.md"
+    environment = {**os.environ, **job["env"], "PATH": f"{tmp_path}:/usr/bin:/bin", "GITHUB_STEP_SUMMARY": str(summary)}
+    told = bash(shell["Compare"], tmp_path, environment)
+    assert (told.returncode, told.stdout.partition(":")[2] != "") == (code, bool(says))
+    assert told.stdout.startswith(says)
+    assert summary.read_text() == "told\n"
 
 
 def test_the_workflow_pins_its_actions_and_needs_no_token():

@@ -87,7 +87,9 @@ class Bench:
         assert self.out.exists() == there
         return str(told.value), "what was there" if there else "nothing was started"
 
-    def broken(self, fault: Callable[[], object], mend: Callable[[], object] = lambda: None) -> tuple[str, str]:
+    def broken(
+        self, fault: Callable[[], object], mend: Callable[[], object] = lambda: None, **changes: object
+    ) -> tuple[str, str]:
         """Sweep, do the fault in the second trial once its load is on, mend it, and start the same again."""
 
         def strike() -> None:
@@ -97,10 +99,10 @@ class Bench:
         striking = threading.Thread(target=strike)
         striking.start()
         with pytest.raises(PerfkitError) as told:
-            perfkit.sweep(**STRUCK, out=self.out)
+            perfkit.sweep(**{**STRUCK, **changes}, out=self.out)
         striking.join()
         mend()
-        return str(told.value), self.continued(STRUCK)
+        return str(told.value), self.continued({**STRUCK, **changes})
 
     def own_process(
         self, call: str, begun: Callable[[int], None], act: Callable[[subprocess.Popen[bytes]], None]
