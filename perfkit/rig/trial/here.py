@@ -129,7 +129,10 @@ def _measure(trial: Trial, attempt: int, programs: Programs, placement: Placemen
             missing = wait_for_all(trial.load.vus * len(trial.seats), window, families, loads)
             STARTUP_TIMES.learn(trial, took_s := time.monotonic() - started_loads_s)
             if time.time() * 1e3 > window.from_ms:
-                raise WindowMissed(f"servers and generators took {took_s:.1f} s to get ready, {STARTS} times too long")
+                raise WindowMissed(
+                    f"servers and generators were not ready when the window was to open, in {STARTS} starts (the last "
+                    f"took {took_s:.1f} s): the machine is too busy"
+                )
             teams = [
                 Team((server.members(), load.members()), server.stopped)
                 for server, load in zip(served.all, loads, strict=True)
