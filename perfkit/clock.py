@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
 
 LOOK_S = 0.01
-"""How often a condition is looked at."""
+"""How often it is looked whether something holds."""
 
 
 class Clock(Protocol):
@@ -25,17 +27,15 @@ class Clock(Protocol):
 
 
 def wait_until(
-    holds: Callable[[], bool], within_s: float, clock: Clock = time, check: Callable[[], None] = lambda: None
-) -> bool:
-    """Wait until a condition holds, for `within_s` seconds at most; return whether it does.
+    look: Callable[[], T], within_s: float, clock: Clock = time, check: Callable[[], None] = lambda: None
+) -> T:
+    """Look until something true is seen, for `within_s` seconds at most; return what was seen last.
 
     `check` is called before each look, and may raise.
     """
     until_s = clock.monotonic() + within_s
     while True:
         check()
-        if holds():
-            return True
-        if clock.monotonic() >= until_s:
-            return False
+        if (seen := look()) or clock.monotonic() >= until_s:
+            return seen
         clock.sleep(LOOK_S)

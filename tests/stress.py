@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -50,7 +50,7 @@ def main() -> int:
     runs = [Run(**json.loads(line)) for line in tally.read_text().splitlines()] if tally.exists() else []
     if runs:
         print(f"{len(runs)} runs are in {tally.relative_to(ROOT)}: it goes on", flush=True)
-    with _busy_core() if asked.neighbour else _nothing():
+    with _busy_core() if asked.neighbour else nullcontext():
         while len(runs) < asked.n:
             runs.append(_run())
             with tally.open("a") as file:
@@ -89,11 +89,6 @@ def _busy_core() -> Iterator[None]:
             yield
         finally:
             burning.kill()
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 def _run() -> Run:

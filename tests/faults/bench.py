@@ -170,9 +170,17 @@ def fill(disk: Path) -> Path:
     return filler
 
 
-def fault(name: str, marks: tuple[pytest.MarkDecorator, ...] = FULL):
-    def add(function: Callable[[Bench], tuple[str, str]]) -> Callable[[Bench], tuple[str, str]]:
-        FAULTS[name] = Fault(function, marks)
-        return function
+def adding_to(faults: dict[str, Fault[Any]]):
+    """Return a decorator that adds a row to a table."""
 
-    return add
+    def fault(name: str, marks: tuple[pytest.MarkDecorator, ...] = FULL):
+        def add(function: Callable[[Any], tuple[str, str]]) -> Callable[[Any], tuple[str, str]]:
+            faults[name] = Fault(function, marks)
+            return function
+
+        return add
+
+    return fault
+
+
+fault = adding_to(FAULTS)

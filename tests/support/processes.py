@@ -3,11 +3,12 @@
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 import psutil
+
+from perfkit.clock import wait_until
 
 PATIENCE_S = 60.0
 """How long anything may take on a busy machine, before it is not going to happen."""
@@ -15,10 +16,7 @@ PATIENCE_S = 60.0
 
 def wait_for(what: str, holds: Callable[[], object], within_s: float = PATIENCE_S) -> None:
     """Wait until something holds; fail with `what` where it never does."""
-    until_s = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < until_s, f"{what}: not within {within_s:g} s"
-        time.sleep(0.02)
+    assert wait_until(holds, within_s), f"{what}: not within {within_s:g} s"
 
 
 def state(pid: int) -> str:

@@ -94,11 +94,12 @@ class RunningK6(RunningLoad):
 
     def window(self) -> Window:
         """Wait until k6 has initialised its VUs and says when the window opens."""
-        says = re.compile(r"perfkit window (\d+) (\d+)\n")
-        if not wait_until(lambda: bool(says.search(self._output())), START_S, self._clock, self.check):
+        line = wait_until(
+            lambda: re.search(r"perfkit window (\d+) (\d+)\n", self._output()), START_S, self._clock, self.check
+        )
+        if line is None:
             raise LoadError(f"k6 did not start its load within {START_S:g} s; it said: {self._output()[-500:]!r}")
-        (opens, closes) = says.findall(self._output())[0]
-        return Window(int(opens), int(closes))
+        return Window(int(line[1]), int(line[2]))
 
     def answered(self) -> int:
         """Return how many VUs have had their first answer, of a load with an appointed window."""

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
-from perfkit.clock import Clock
 from perfkit.design.plan import SOLO, Trial, some_wait
 from perfkit.record.calls import Calls
 from perfkit.record.results import Served, Usage
@@ -114,9 +113,8 @@ def taking_turns(
     window: Window,
     teams: Sequence[Team],
     placement: Placement,
-    clock: Clock = time,
 ) -> AbstractContextManager[RunningTurns]:
     """Let teams of process groups take turns from now on."""
-    ahead_s = clock.monotonic() - clock.time()
+    ahead_s = time.monotonic() - time.time()
     by_monotonic = window.from_ms / 1e3 + ahead_s, window.until_ms / 1e3 + ahead_s
     return turns(teams, trial.load.turn_ms, by_monotonic, f"{trial.block}/{attempt}", placement.generator)

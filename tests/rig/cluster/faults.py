@@ -14,7 +14,7 @@ import pytest
 import perfkit
 from perfkit.errors import PerfkitError
 from perfkit.rig.host import LOCK
-from tests.faults.bench import FULL, TEST, Fault
+from tests.faults.bench import TEST, Fault, adding_to
 from tests.support import ROOT
 from tests.support.lab import HOSTS, SCHEDULER, Lab
 from tests.support.net import ADDRESSES
@@ -29,12 +29,7 @@ PLAN = {
 FAULTS: dict[str, Fault["Struck"]] = {}
 
 
-def fault(name: str, marks: tuple[pytest.MarkDecorator, ...] = FULL):
-    def add(function: Callable[["Struck"], tuple[str, str]]):
-        FAULTS[name] = Fault(function, marks)
-        return function
-
-    return add
+fault = adding_to(FAULTS)
 
 
 class Struck:
